@@ -1,0 +1,48 @@
+import type { Labels, MetricFamily, MetricType, Sample } from "./collector.ts";
+
+/** What a family is called, before it has series. */
+export type FamilyHead = Omit<MetricFamily, "samples">;
+
+export const gauge = (name: string, help: string): FamilyHead => head("gauge", name, help);
+export const counter = (name: string, help: string): FamilyHead => head("counter", name, help);
+export const untyped = (name: string, help: string): FamilyHead => head("untyped", name, help);
+
+function head(type: MetricType, name: string, help: string): FamilyHead {
+  return { name, help, type };
+}
+
+type AddSample = (name: string, help: string, value: number | undefined, labels?: Labels) => void;
+
+/**
+ * Families that a collector fills series by series, in any order; the help and type of a name's first series stand.
+ * An undefined value (an attribute that is absent or could not be read) adds no series.
+ */
+export interface FamilySet {
+  /** For families declared once, in a table or as constants. */
+  add(family: FamilyHead, labels: Labels, value: number | undefined): void;
+  readonly counter: AddSample;
+  readonly gauge: AddSample;
+  readonly untyped: AddSample;
+  list(): MetricFamily[];
+}
+
+export function createFamilySet(): FamilySet {
+  const byName = new Map<string, FamilyHead & { samples: Sample[] }>();
+  const add: FamilySet["add"] = (family, labels, value) => {
+    if (value === undefined) return;
+    const known = byName.get(family.name);
+    if (known === undefined) byName.set(family.name, { ...family, samples: [{ labels, value }] });
+    else known.samples.push({ labels, value });
+  };
+  const adder =
+    (type: MetricType): AddSample =>
+    (name, help, value, labels = {}) =>
+      add(head(type, name, help), labels, value);
+  return {
+    add,
+    counter: adder("counter"),
+    gauge: adder("gauge"),
+    untyped: adder("untyped"),
+    list: () => [...byName.values()],
+  };
+}

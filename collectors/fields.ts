@@ -1,0 +1,34 @@
+/** The words of a line, like Go's strings.Fields: runs of spaces and tabs separate, the ends do not count. */
+export function splitFields(line: string): string[] {
+  const fields: string[] = [];
+  let start = -1;
+  for (let index = 0; index < line.length; index++) {
+    const code = line.charCodeAt(index);
+    const blank = code === 32 || (code >= 9 && code <= 13);
+    if (blank) {
+      if (start >= 0) fields.push(line.slice(start, index));
+      start = -1;
+    } else if (start < 0) {
+      start = index;
+    }
+  }
+  if (start >= 0) fields.push(line.slice(start));
+  return fields;
+}
+
+/** The lines of a file that are not blank. */
+export function splitLines(text: string): string[] {
+  return text.split("\n").filter((line) => line.length > 0 && line.trim() !== "");
+}
+
+/** A decimal or 0x number as the kernel prints it; throws on anything else, an empty text included. */
+export function parseNumber(text: string | undefined): number {
+  const value = text === undefined || text.trim() === "" ? Number.NaN : Number(text);
+  if (Number.isNaN(value)) throw new Error(`not a number: ${JSON.stringify(text ?? "")}`);
+  return value;
+}
+
+/** Part of a metric name out of a name that something else chose: what may not stand there becomes an underscore. */
+export function toMetricName(name: string): string {
+  return name.replace(/[^a-zA-Z0-9_:]/g, "_");
+}

@@ -1,0 +1,96 @@
+import type { Labels, MetricFamily } from "../collector.ts";
+import { counter, createFamilySet, gauge } from "../families.ts";
+import type { KernelEvent } from "./patterns.ts";
+
+export interface CountedEvent {
+  readonly event: KernelEvent;
+  readonly count: number;
+  readonly atSeconds: number;
+}
+
+/** What has been seen since boot (or since the daemon started, where the log no longer reaches back to it). */
+export interface KernelCounts {
+  add(event: KernelEvent, atSeconds: number): void;
+  lost(records: number): void;
+  read(records: number): void;
+  lostTotal(): number;
+  /** Everything counted so far, and back: for the next daemon of this boot. */
+  counted(): CountedEvent[];
+  restore(counted: readonly CountedEvent[]): void;
+  families(): MetricFamily[];
+}
+
+const head = {
+  events: counter("aami_kernel_log_events_total", "Events in the kernel log by kind and device since boot."),
+  lastEvent: gauge(
+    "aami_kernel_log_last_event_timestamp_seconds",
+    "Unix time of the newest event of this kind and device in the kernel log.",
+  ),
+  records: counter("aami_kernel_log_records_total", "Kernel log records read."),
+  lost: counter(
+    "aami_kernel_log_lost_records_total",
+    "Kernel log records that were overwritten before they were read.",
+  ),
+  dropped: counter(
+    "aami_kernel_log_uncounted_events_total",
+    "Events left out of aami_kernel_log_events_total because too many devices had been seen.",
+  ),
+  xid: counter("aami_gpu_xid_errors_total", "Xid errors of an NVIDIA GPU in the kernel log since boot."),
+  lastXid: gauge("aami_gpu_xid_last_timestamp_seconds", "Unix time of the newest Xid error of this GPU and code."),
+  lastSxid: gauge(
+    "aami_nvswitch_sxid_last_timestamp_seconds",
+    "Unix time of the newest SXid error of this NVSwitch and code.",
+  ),
+  sxid: counter("aami_nvswitch_sxid_errors_total", "SXid errors of an NVSwitch in the kernel log since boot."),
+};
+
+/** Lines may name what they like; past this many series a new device is only counted as left out. */
+const maxSeries = 500;
+
+export function createKernelCounts(): KernelCounts {
+  const seen = new Map<string, CountedEvent>();
+  const totals = { records: 0, lost: 0, dropped: 0 };
+  return {
+    add: (event, atSeconds) => {
+      const key = keyOf(event);
+      const known = seen.get(key);
+      if (known === undefined && seen.size >= maxSeries) totals.dropped++;
+      else seen.set(key, { event, count: (known?.count ?? 0) + 1, atSeconds });
+    },
+    lost: (records) => void (totals.lost += records),
+    read: (records) => void (totals.records += records),
+    lostTotal: () => totals.lost,
+    counted: () => [...seen.values()],
+    restore: (counted) => {
+      for (const entry of counted) seen.set(keyOf(entry.event), entry);
+    },
+    families: () => {
+      const set = createFamilySet();
+      set.add(head.records, {}, totals.records);
+      set.add(head.lost, {}, totals.lost);
+      set.add(head.dropped, {}, totals.dropped);
+      for (const { event, count, atSeconds } of seen.values()) {
+        const { device, code } = event;
+        if (event.id === "gpu_xid") {
+          const labels: Labels = { pci_bus_id: device, xid: String(code) };
+          set.add(head.xid, labels, count);
+          set.add(head.lastXid, labels, atSeconds);
+        } else if (event.id === "nvswitch_sxid") {
+          const labels: Labels = { pci_bus_id: device, sxid: String(code), severity: event.severity };
+          set.add(head.sxid, labels, count);
+          set.add(head.lastSxid, labels, atSeconds);
+        } else {
+          const labels: Labels = { event: event.id, class: event.class, severity: event.severity, device };
+          set.add(head.events, labels, count);
+          set.add(head.lastEvent, labels, atSeconds);
+        }
+      }
+      return set.list();
+    },
+  };
+}
+
+/** One key for one series: an Xid has no severity label. */
+function keyOf({ id, device, code, severity }: KernelEvent): string {
+  return `${id}\n${device}\n${code ?? ""}\n${id === "gpu_xid" ? "" : severity}`;
+}

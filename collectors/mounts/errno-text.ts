@@ -1,0 +1,40 @@
+// The texts of Go's syscall package: node_exporter's label device_error carries them, so alerts match on them.
+const texts: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  EPERM: "operation not permitted",
+  EIO: "input/output error",
+  ENOENT: "no such file or directory",
+  ENOTDIR: "not a directory",
+  ENOTCONN: "transport endpoint is not connected",
+  ESTALE: "stale NFS file handle",
+  ETIMEDOUT: "connection timed out",
+  ECONNREFUSED: "connection refused",
+  ECONNABORTED: "software caused connection abort",
+  ECONNRESET: "connection reset by peer",
+  EHOSTDOWN: "host is down",
+  EHOSTUNREACH: "no route to host",
+  ENETUNREACH: "network is unreachable",
+  ENETDOWN: "network is down",
+  ESHUTDOWN: "cannot send after transport endpoint shutdown",
+  EREMOTEIO: "remote I/O error",
+  ENOSYS: "function not implemented",
+  EOPNOTSUPP: "operation not supported",
+  ENODEV: "no such device",
+  ENXIO: "no such device or address",
+  ENOMEM: "cannot allocate memory",
+  ENAMETOOLONG: "file name too long",
+  ELOOP: "too many levels of symbolic links",
+  EOVERFLOW: "value too large for defined data type",
+  EINTR: "interrupted system call",
+  EUCLEAN: "structure needs cleaning",
+  ENODATA: "no data available",
+  EAGAIN: "resource temporarily unavailable",
+  EBUSY: "device or resource busy",
+  EINVAL: "invalid argument",
+  EKEYEXPIRED: "key has expired",
+  ENOKEY: "required key not available",
+};
+
+export function toErrnoText(code: string): string {
+  return texts[code] ?? code;
+}

@@ -1,0 +1,126 @@
+import { readdirSync } from "node:fs";
+import { type Static, Type } from "@sinclair/typebox";
+import { defineCollector, NoDataError } from "./collector.ts";
+import { createFamilySet, type FamilySet } from "./families.ts";
+import type { Host } from "./host.ts";
+import { readNetNumber, readNetProperty } from "./net-property.ts";
+import { addNetlinkClasses } from "./netclass-netlink.ts";
+import { compilePattern } from "./pattern.ts";
+import { isErrno } from "./read.ts";
+
+const Options = Type.Object(
+  {
+    ignored_devices: Type.String({
+      default: "^$",
+      flag: "collector.netclass.ignored-devices",
+      description: "Regexp of the network devices to leave out.",
+    }),
+    ignore_invalid_speed: Type.Boolean({
+      default: false,
+      flag: "collector.netclass.ignore-invalid-speed",
+      description: "Leave out the speed of devices that report -1.",
+    }),
+    netlink: Type.Boolean({
+      default: false,
+      flag: "collector.netclass.netlink",
+      description: "Ask rtnetlink and ethtool instead of reading /sys/class/net.",
+    }),
+    rtnl_with_stats: Type.Boolean({
+      default: false,
+      flag: "collector.netclass_rtnl.with-stats",
+      description: "With netlink: publish the traffic counters as well, in place of the netdev collector.",
+    }),
+  },
+  { additionalProperties: false },
+);
+export type NetclassOptions = Static<typeof Options>;
+
+/** Properties of network devices: Documentation/ABI/testing/sysfs-class-net. */
+export const netclass = defineCollector({
+  name: "netclass",
+  description: "Link state, speed, MTU and other properties of network devices from /sys/class/net.",
+  enabledByDefault: true,
+  options: Options,
+  create: (options) => {
+    const ignored = compilePattern(options.ignored_devices, "--collector.netclass.ignored-devices");
+    const keep = (device: string): boolean => !ignored.test(device);
+    return {
+      collect: async (host) => {
+        const out = createFamilySet();
+        if (options.netlink) {
+          addNetlinkClasses(out, { host, keep, withStatistics: options.rtnl_with_stats });
+        } else {
+          for (const device of listDevices(host.sysPath).filter(keep)) {
+            addDevice(out, device, { host, ignoreInvalidSpeed: options.ignore_invalid_speed });
+          }
+        }
+        return out.list();
+      },
+    };
+  },
+});
+
+function listDevices(sysPath: string): string[] {
+  try {
+    return readdirSync(`${sysPath}/class/net`, { withFileTypes: true })
+      .filter((entry) => !entry.isFile()) // bonding_masters
+      .map((entry) => entry.name);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "EACCES")) throw new NoDataError("no /sys/class/net");
+    throw error;
+  }
+}
+
+/** Series name, type and file, in /sys/class/net/DEVICE. */
+const properties = [
+  ["address_assign_type", "gauge", "addr_assign_type"],
+  ["carrier", "gauge", "carrier"],
+  ["carrier_changes_total", "counter", "carrier_changes"],
+  ["carrier_up_changes_total", "counter", "carrier_up_count"],
+  ["carrier_down_changes_total", "counter", "carrier_down_count"],
+  ["device_id", "gauge", "dev_id"],
+  ["dormant", "gauge", "dormant"],
+  ["flags", "gauge", "flags"],
+  ["iface_id", "gauge", "ifindex"],
+  ["iface_link", "gauge", "iflink"],
+  ["iface_link_mode", "gauge", "link_mode"],
+  ["mtu_bytes", "gauge", "mtu"],
+  ["name_assign_type", "gauge", "name_assign_type"],
+  ["net_dev_group", "gauge", "netdev_group"],
+  ["transmit_queue_length", "gauge", "tx_queue_len"],
+  ["protocol_type", "gauge", "type"],
+] as const;
+
+const upHelp = "Value is 1 if operstate is 'up', 0 otherwise.";
+
+interface Reading {
+  readonly host: Host;
+  readonly ignoreInvalidSpeed: boolean;
+}
+
+function addDevice(out: FamilySet, device: string, { host, ignoreInvalidSpeed }: Reading): void {
+  const text = (file: string): string => readNetProperty(host, device, file) ?? "";
+  const number = (file: string): number | undefined => readNetNumber(host, device, file);
+  const operstate = text("operstate");
+  const flags = number("flags");
+  // Gone since it was listed, as containers' devices do at any time: not one that is down.
+  if (operstate === "" && flags === undefined) return;
+  out.gauge("node_network_up", upHelp, operstate === "up" ? 1 : 0, { device });
+  out.gauge("node_network_info", "Non-numeric data from /sys/class/net/<iface>, value is always 1.", 1, {
+    device,
+    address: text("address"),
+    broadcast: text("broadcast"),
+    duplex: text("duplex"),
+    operstate,
+    adminstate: flags === undefined ? "unknown" : (flags & 1) === 1 ? "up" : "down",
+    ifalias: text("ifalias"),
+  });
+  for (const [name, type, file] of properties) {
+    const value = file === "flags" ? flags : number(file);
+    out[type](`node_network_${name}`, `Network device property: ${name}`, value, { device });
+  }
+  // Megabits; -1 where the link is down, which node_exporter publishes as -125000.
+  const speed = number("speed");
+  if (speed === undefined || (ignoreInvalidSpeed && speed < 0)) return;
+  out.gauge("node_network_speed_bytes", "Network device property: speed_bytes", (speed * 1e6) / 8, { device });
+}

@@ -1,0 +1,23 @@
+import { type CommandDef, defineCommand } from "citty";
+import { serveJobs } from "../probe/worker.ts";
+import { openNvml } from "./nvml.ts";
+import { createNvmlJobs, type NvmlSetup } from "./probe.ts";
+
+/**
+ * `aami probe nvml`: the only process that loads the driver's library. It ends when the daemon closes its stdin, and
+ * then gives the devices back; a service manager's SIGTERM to the whole group must not come before that.
+ */
+export const nvmlProbeCommand: CommandDef = defineCommand({
+  meta: { description: "Reads NVIDIA GPUs by libnvidia-ml." },
+  run: async () => {
+    process.on("SIGTERM", () => {});
+    let close = (): void => {};
+    await serveJobs((setup) => {
+      const nvmlSetup = setup as NvmlSetup;
+      const jobs = createNvmlJobs(nvmlSetup, openNvml(nvmlSetup.library));
+      close = jobs.close;
+      return jobs.handlers;
+    });
+    close();
+  },
+});

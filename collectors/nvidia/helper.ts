@@ -1,0 +1,87 @@
+import { selfCommand } from "../../runtime/self.ts";
+import type { Logger } from "../../runtime/log.ts";
+import { createProbePool, type JobOutcome, type ProbePool } from "../probe/pool.ts";
+import { minimalEnvironment } from "../probe/process.ts";
+import type { NvmlFault } from "./errors.ts";
+import type { HpcJobs } from "./hpc-jobs.ts";
+import type { NvmlSetup } from "./probe.ts";
+import type { DeviceList, GpuReading, XidEvent } from "./reading.ts";
+
+export type Answer<T> =
+  | { readonly status: "done"; readonly value: T }
+  | { readonly status: "fault"; readonly fault: NvmlFault }
+  /** `step` is the call that does not come back. */
+  | { readonly status: "stuck"; readonly step: string; readonly wchan: string | undefined }
+  /** Nobody has asked the device: all processes are held up by others. */
+  | { readonly status: "unasked" }
+  | { readonly status: "failed"; readonly error: string };
+
+/** The helper processes as the daemon uses them. Nothing here blocks or rejects. */
+export interface NvmlHelper {
+  /** Opens the library anew. The first contact may take long, a later one no longer than a sample. */
+  list(contact: "first" | "again"): Promise<Answer<DeviceList>>;
+  sample(pciBusId: string): Promise<Answer<GpuReading>>;
+  events(): Promise<Answer<readonly XidEvent[]>>;
+  jobs(): Promise<Answer<HpcJobs>>;
+  abandoned(): number;
+  /** The devices are given back to the driver, and the process ends. */
+  finish(): Promise<void>;
+}
+
+export interface NvmlHelperOptions {
+  readonly setup: NvmlSetup;
+  readonly deadlineMs: number;
+  readonly log: Logger;
+  /** Called with the process id of every process that has answered. */
+  readonly onProcess: (pid: number) => void;
+}
+
+/** The first contact loads GPUs that no other process keeps initialised: seconds for each. */
+const listDeadlineMs = 60_000;
+/** After this much silence about one GPU the others are read by another process. */
+const silenceMs = 1500;
+const maxAbandoned = 2;
+const finishGraceMs = 700;
+/** Optimised machine code would cost memory and save nothing: a round is a few hundred calls. */
+const smallProcess = { BUN_JSC_useDFGJIT: "0", BUN_JSC_useFTLJIT: "0" };
+
+export function createNvmlHelper({ setup, deadlineMs, log, onProcess }: NvmlHelperOptions): NvmlHelper {
+  const pool: ProbePool = createProbePool({
+    name: "nvml",
+    command: selfCommand("probe", "nvml"),
+    setup,
+    log,
+    environment: { ...minimalEnvironment(), ...smallProcess },
+    silenceMs: Math.min(silenceMs, deadlineMs / 3),
+    maxAbandoned,
+    maxProcesses: maxAbandoned + 1,
+  });
+  const ask = async <T>(job: string, key: string, limitMs: number, params: unknown = {}): Promise<Answer<T>> => {
+    const outcome = await pool.run(job, params, { deadlineMs: limitMs });
+    const pid = outcome.status === "done" ? outcome.header["pid"] : undefined;
+    if (typeof pid === "number") onProcess(pid);
+    return toAnswer<T>(outcome, key);
+  };
+  return {
+    list: (contact) => ask("list", "list", contact === "first" ? listDeadlineMs : deadlineMs),
+    sample: (pciBusId) => ask(`sample ${pciBusId}`, "reading", deadlineMs, { pciBusId }),
+    events: () => ask("events", "events", deadlineMs),
+    jobs: () => ask("jobs", "jobs", deadlineMs),
+    abandoned: () => pool.processes().abandoned,
+    finish: () => pool.finish(finishGraceMs),
+  };
+}
+
+/** The pool's step of a job that no process has taken. */
+const unstarted = "waiting for a process";
+
+function toAnswer<T>(outcome: JobOutcome, key: string): Answer<T> {
+  if (outcome.status === "failed") return { status: "failed", error: outcome.error };
+  if (outcome.status === "timeout" && outcome.step === unstarted) return { status: "unasked" };
+  if (outcome.status === "timeout") return { status: "stuck", step: outcome.step, wchan: undefined };
+  if (outcome.status === "stuck") return { status: "stuck", step: outcome.step, wchan: outcome.wchan };
+  const { fault } = outcome.header;
+  // Both ends of the pipe are the same program.
+  if (fault !== undefined) return { status: "fault", fault: fault as NvmlFault };
+  return { status: "done", value: outcome.header[key] as T };
+}

@@ -1,0 +1,123 @@
+import type { GpuIdentity, GpuReading, XidEvent } from "./reading.ts";
+
+/**
+ * ok: read within the last intervals. lost: the driver no longer reaches it, or asks for a reset. stuck: a call about it
+ * does not come back. skipped: not called because of an Xid after which calls tend to hang. failed: read without success.
+ * released: let go of by `aami gpu release`.
+ */
+export const gpuStates = ["ok", "lost", "stuck", "skipped", "failed", "released"] as const;
+export type GpuState = (typeof gpuStates)[number];
+
+export interface SeenXid extends XidEvent {
+  readonly source: "kernel log" | "driver";
+  readonly atMs: number;
+}
+
+/** One GPU as the daemon knows it, from its first sight until the daemon ends. */
+export interface WatchedGpu {
+  readonly identity: GpuIdentity;
+  state: GpuState;
+  /** Why it is not ok; the call that hangs, the code that came back. */
+  reason: string;
+  /** The newest sample; undefined as soon as the GPU is not ok. */
+  reading: GpuReading | undefined;
+  sampledAtMs: number | undefined;
+  durationSeconds: number | undefined;
+  /** NVLink traffic of the last interval in DCGM's unit; undefined where the GPU does not tell. */
+  nvlinkRate: number | undefined;
+  nvlinkBefore: { readonly kib: number; readonly atMs: number } | undefined;
+  failures: number;
+  /** Not called before this time. */
+  retryAtMs: number;
+  /** Newest last; what is older than the count window is dropped, the newest of each instance is kept. */
+  xids: readonly SeenXid[];
+  /** By code, since the machine was started as far as the kernel log reaches back. */
+  readonly xidCounts: Map<number, number>;
+  throttleSamples: readonly { readonly atMs: number; readonly reasons: number }[];
+}
+
+/** The reason before the first sample. */
+export const unread = "not read yet";
+
+/** Codes that alerts are written for: a counter that begins with its first event hides that event from increase(). */
+const countedFromTheStart = [13, 31, 43, 45, 48, 62, 63, 64, 74, 79, 92, 94, 95, 109, 119, 120, 140, 149, 154] as const;
+
+export function createWatchedGpu(identity: GpuIdentity): WatchedGpu {
+  return {
+    identity,
+    state: "failed",
+    reason: unread,
+    reading: undefined,
+    sampledAtMs: undefined,
+    durationSeconds: undefined,
+    nvlinkRate: undefined,
+    nvlinkBefore: undefined,
+    failures: 0,
+    retryAtMs: 0,
+    xids: [],
+    xidCounts: new Map<number, number>(countedFromTheStart.map((code) => [code, 0])),
+    throttleSamples: [],
+  };
+}
+
+/** dcgm-exporter's default for its window counts. */
+export const countWindowMs = 300_000;
+
+export function applyReading(gpu: WatchedGpu, reading: GpuReading, nowMs: number): void {
+  const { nvlinkTransmitKib, nvlinkReceiveKib, throttleReasons } = reading.values;
+  gpu.state = "ok";
+  gpu.reason = "";
+  gpu.failures = 0;
+  gpu.retryAtMs = 0;
+  gpu.reading = reading;
+  gpu.sampledAtMs = nowMs;
+  const kib =
+    nvlinkTransmitKib === undefined || nvlinkReceiveKib === undefined
+      ? undefined
+      : nvlinkTransmitKib + nvlinkReceiveKib;
+  gpu.nvlinkRate = kib === undefined ? undefined : toNvlinkRate(gpu.nvlinkBefore, { kib, atMs: nowMs });
+  gpu.nvlinkBefore = kib === undefined ? undefined : { kib, atMs: nowMs };
+  const recent = gpu.throttleSamples.filter(({ atMs }) => atMs > nowMs - countWindowMs);
+  gpu.throttleSamples = throttleReasons === undefined ? recent : [...recent, { atMs: nowMs, reasons: throttleReasons }];
+}
+
+/** DCGM's figure: KiB per second through 1000, cut off; 0 for the first sample. */
+function toNvlinkRate(before: WatchedGpu["nvlinkBefore"], now: { kib: number; atMs: number }): number {
+  if (before === undefined || now.kib < before.kib || now.atMs <= before.atMs) return 0;
+  return Math.trunc((now.kib - before.kib) / ((now.atMs - before.atMs) / 1000) / 1000);
+}
+
+export function applyTrouble(gpu: WatchedGpu, state: GpuState, reason: string): void {
+  gpu.state = state;
+  gpu.reason = reason;
+  gpu.reading = undefined;
+  gpu.nvlinkRate = undefined;
+  gpu.nvlinkBefore = undefined;
+}
+
+/** After these the driver's answers tend not to come: off the bus, and two time-outs of the GPU's own processor. */
+const hangingXids: ReadonlySet<number> = new Set([79, 119, 120]);
+
+export function makesCallsHang(code: number): boolean {
+  return hangingXids.has(code);
+}
+
+/** The same Xid comes from the kernel log and from the driver's events, which are asked for once an interval. */
+const sameXidMs = 60_000;
+
+/** False when the other source has already told of this one. */
+export function addXid(gpu: WatchedGpu, xid: SeenXid): boolean {
+  const isKnown = gpu.xids.some(
+    (known) => known.source !== xid.source && known.code === xid.code && Math.abs(known.atMs - xid.atMs) < sameXidMs,
+  );
+  if (isKnown) return false;
+  gpu.xidCounts.set(xid.code, (gpu.xidCounts.get(xid.code) ?? 0) + 1);
+  const newest = new Map(gpu.xids.map((known) => [known.gpuInstance, known]));
+  const recent = gpu.xids.filter(
+    (known) => known.atMs > xid.atMs - countWindowMs || newest.get(known.gpuInstance) === known,
+  );
+  gpu.xids = [...recent.slice(-xidsMost), xid].sort((a, b) => a.atMs - b.atMs);
+  return true;
+}
+
+const xidsMost = 1000;

@@ -1,0 +1,452 @@
+import { describeError, type Logger } from "../../runtime/log.ts";
+import { createAbandonment, type StuckJob } from "./abandonment.ts";
+import { type Frame, FrameError } from "./frames.ts";
+import { minimalEnvironment, type ProbeProcess, startProbeProcess } from "./process.ts";
+import { yieldAfterMs } from "./worker.ts";
+
+export type JobOutcome =
+  | { readonly status: "done"; readonly header: Readonly<Record<string, unknown>>; readonly payload: Uint8Array }
+  /**
+   * Given up at its deadline; `step` is what it was doing. Its process was killed if it had begun; otherwise other jobs
+   * kept it from being tried, which says nothing about this one.
+   */
+  | { readonly status: "timeout"; readonly step: string; readonly begun: boolean }
+  /** Not started: an earlier run of the very same job has not come back. */
+  | ({ readonly status: "stuck" } & Omit<StuckJob, "job">)
+  | { readonly status: "failed"; readonly error: string };
+
+export interface RunOptions {
+  readonly deadlineMs: number;
+  readonly onStep?: (step: string) => void;
+}
+
+/**
+ * Runs jobs in child processes that may block for ever. Normally one child runs them one after the other; a child that
+ * is silent in one job is overtaken by a fresh one, killed at the job's deadline, and never waited for.
+ */
+export interface ProbePool {
+  /**
+   * `job` names the piece of work, its first word the handler: "collect cpu". Never rejects. The same job asked for
+   * while it runs is not run again: both callers get the one outcome.
+   */
+  run(job: string, params: unknown, options: RunOptions): Promise<JobOutcome>;
+  /** Starts the first child before it is needed. */
+  start(): void;
+  stuckJobs(): readonly StuckJob[];
+  /** Children that exist, and those of them that were killed and have not gone. */
+  processes(): { readonly running: number; readonly abandoned: number };
+  /** Kills every child and waits for none; what runs ends as failed. */
+  close(): void;
+  /** As `close`, but a child that is not busy is asked to end and given `graceMs` to put its things away. */
+  finish(graceMs: number): Promise<void>;
+}
+
+export interface ProbePoolOptions {
+  /** For the log: "collect", "mount". */
+  readonly name: string;
+  readonly command: readonly string[];
+  /** First request of every child: paths and options. */
+  readonly setup: unknown;
+  readonly log: Logger;
+  /**
+   * A child silent for this long in one job is overtaken by another. At least twice what makes a child yield,
+   * longer where children are slow to start.
+   */
+  readonly silenceMs?: number;
+  /** Children that were killed and do not go; at this many no more are started. */
+  readonly maxAbandoned?: number;
+  /** Children alive at once, the silent ones included. */
+  readonly maxProcesses?: number;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+interface Job {
+  readonly id: number;
+  readonly name: string;
+  readonly params: unknown;
+  readonly deadlineAt: number;
+  readonly onStep: ((step: string) => void) | undefined;
+  readonly resolve: (outcome: JobOutcome) => void;
+  step: string;
+  /** Given up while still in a child's queue: the caller has its answer, the name is taken until the child is done. */
+  expired: boolean;
+}
+
+interface Worker {
+  readonly process: ProbeProcess;
+  /** Sent and not answered, in the order in which the child runs them. */
+  readonly jobs: Map<number, Job>;
+  readonly startedAt: number;
+  ready: boolean;
+  /** What the child said it has begun. */
+  current: Job | undefined;
+  /** When the child last said anything, or was given its first job. */
+  heardAt: number;
+  /** Passed over: whatever else it had was moved to another child. */
+  silent: boolean;
+  judgedAt: number;
+  idleSince: number;
+}
+
+const startDeadlineMs = 10_000;
+/**
+ * A child that needs more than this to start says that the machine is slow: a fresh one would not be sooner done with the
+ * jobs, and starting it takes the time that the silent one needs. So what it took longer it may be silent longer.
+ */
+const ordinaryStartMs = 1000;
+const mostPatienceMs = 3000;
+const spareIdleMs = 60_000;
+const backoffMs = { first: 200, most: 30_000 };
+const stopped: JobOutcome = { status: "failed", error: "the probe processes have been stopped" };
+
+export function createProbePool(options: ProbePoolOptions): ProbePool {
+  const { name: pool, log, maxAbandoned = 24, maxProcesses = 16 } = options;
+  const silenceMs = Math.max(options.silenceMs ?? 300, 2 * yieldAfterMs);
+  const environment = options.environment ?? minimalEnvironment();
+  const workers = new Set<Worker>();
+  const running = new Map<string, Promise<JobOutcome>>();
+  const abandonment = createAbandonment(pool, log);
+  const timedOut = new Set<string>();
+  /** Jobs that had begun when they were last given up. The others come first: most often they answer at once. */
+  const hung = new Set<string>();
+  let waiting: Job[] = [];
+  let nextId = 1;
+  let closed = false;
+  let assignQueued = false;
+  let startFailures = 0;
+  let patienceMs = silenceMs;
+  let startNotBefore = 0;
+  let timer: Timer | undefined;
+  let timerDue = Number.POSITIVE_INFINITY;
+
+  const run = (name: string, params: unknown, { deadlineMs, onStep }: RunOptions): Promise<JobOutcome> => {
+    const known = running.get(name);
+    if (known !== undefined) return known;
+    if (closed) return Promise.resolve(stopped);
+    const stuck = abandonment.find(name);
+    if (stuck !== undefined) return Promise.resolve({ status: "stuck", ...stuck });
+    const { promise, resolve } = Promise.withResolvers<JobOutcome>();
+    running.set(name, promise);
+    const deadlineAt = performance.now() + deadlineMs;
+    const step = "waiting for a process";
+    waiting.push({ id: nextId++, name, params, deadlineAt, onStep, resolve, step, expired: false });
+    queueAssign();
+    return promise;
+  };
+
+  const settle = (job: Job, outcome: JobOutcome): void => {
+    running.delete(job.name);
+    job.resolve(outcome);
+  };
+
+  // Jobs asked for in one turn of the event loop travel in one write.
+  const queueAssign = (): void => {
+    if (assignQueued) return;
+    assignQueued = true;
+    queueMicrotask(() => {
+      assignQueued = false;
+      assign();
+    });
+  };
+
+  /** Gives the waiting jobs to a child that is not silent, or sees to it that there is one. */
+  const assign = (): void => {
+    if (waiting.length > 0) {
+      const available = [...workers].filter(({ ready, silent }) => ready && !silent);
+      const worker = available.find(({ jobs }) => jobs.size === 0) ?? available[0];
+      const starting = [...workers].some(({ ready }) => !ready);
+      if (worker !== undefined) send(worker, takeWaiting());
+      // With every child silent and no more allowed, jobs wait for one of them or for their deadline.
+      else if (!starting && workers.size < maxProcesses) startWorker();
+    }
+    schedule();
+  };
+
+  const takeWaiting = (): Job[] => {
+    const jobs = waiting;
+    waiting = [];
+    if (!jobs.some(({ name }) => hung.has(name))) return jobs;
+    return [...jobs.filter(({ name }) => !hung.has(name)), ...jobs.filter(({ name }) => hung.has(name))];
+  };
+
+  const send = (worker: Worker, jobs: readonly Job[]): void => {
+    const now = performance.now();
+    worker.heardAt = now;
+    for (const job of jobs) worker.jobs.set(job.id, job);
+    worker.process.send(
+      jobs.map(({ id, name, params, deadlineAt }) => ({ id, job: name, params, deadlineMs: deadlineAt - now })),
+    );
+  };
+
+  const startWorker = (): void => {
+    const now = performance.now();
+    const abandoned = abandonment.count();
+    if (abandoned >= maxAbandoned) {
+      failWaiting(`${abandoned} stuck probe processes cannot be ended, no more are started`);
+    } else if (now < startNotBefore) {
+      failWaiting("probe processes end as soon as they are started; the next try is due shortly");
+    } else {
+      try {
+        workers.add(spawnWorker(now));
+      } catch (error) {
+        backOff();
+        failWaiting(`cannot start a probe process: ${String(describeError(error))}`);
+      }
+    }
+  };
+
+  const spawnWorker = (now: number): Worker => {
+    const process = startProbeProcess(options.command, environment, {
+      onReadable: () => receive(worker),
+      onExit: (reason) => onExit(worker, reason),
+    });
+    const worker: Worker = {
+      process,
+      jobs: new Map(),
+      startedAt: now,
+      ready: false,
+      current: undefined,
+      heardAt: now,
+      silent: false,
+      judgedAt: now,
+      idleSince: now,
+    };
+    process.send([{ setup: options.setup }]);
+    return worker;
+  };
+
+  const backOff = (): void => {
+    startNotBefore = performance.now() + Math.min(backoffMs.first * 2 ** startFailures, backoffMs.most);
+    startFailures++;
+  };
+
+  const failWaiting = (error: string): void => {
+    for (const job of waiting.splice(0)) settle(job, { status: "failed", error });
+  };
+
+  const receive = (worker: Worker): void => {
+    if (!workers.has(worker)) return;
+    try {
+      for (const frame of worker.process.drain()) onFrame(worker, frame);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      log.error("probe process sends what is no answer and is ended", { pool, job: worker.current?.name, error });
+      discard(worker, { status: "failed", error: `unreadable answer of the probe process: ${error.message}` });
+    }
+    if (waiting.length > 0) assign();
+  };
+
+  const onFrame = (worker: Worker, frame: Frame): void => {
+    const { event, id, step } = frame.header;
+    worker.heardAt = performance.now();
+    if (event === "ready") {
+      worker.ready = true;
+      const slownessMs = Math.max(0, worker.heardAt - worker.startedAt - ordinaryStartMs);
+      patienceMs = silenceMs + Math.min(slownessMs, mostPatienceMs);
+      startFailures = 0;
+      return;
+    }
+    if (event === "yield") {
+      // The child has forgotten what it was sent; what was not moved meanwhile is sent again.
+      worker.process.send([{ resume: true }]);
+      if (worker.jobs.size > 0) send(worker, [...worker.jobs.values()]);
+      return;
+    }
+    const job = worker.jobs.get(id ?? -1);
+    if (job === undefined) throw new FrameError(`"${event}" of a job that it was not given`);
+    if (event === "begin") {
+      worker.current = job;
+      job.step = "begin";
+    } else if (event === "step") {
+      job.step = String(step);
+      job.onStep?.(job.step);
+    } else {
+      finish(worker, job, toOutcome(frame));
+    }
+  };
+
+  const finish = (worker: Worker, job: Job, outcome: JobOutcome): void => {
+    worker.jobs.delete(job.id);
+    worker.current = undefined;
+    worker.silent = false;
+    worker.idleSince = worker.heardAt;
+    hung.delete(job.name);
+    if (!job.expired && timedOut.delete(job.name)) log.info("probe job answers again", { pool, job: job.name });
+    settle(job, outcome);
+  };
+
+  const onExit = (worker: Worker, reason: string): void => {
+    abandonment.reaped(worker.process.pid);
+    // It may have answered before it ended.
+    receive(worker);
+    if (workers.delete(worker)) bury(worker, reason);
+    assign();
+  };
+
+  const bury = (worker: Worker, reason: string): void => {
+    const { current, process, ready } = worker;
+    process.close();
+    const stderr = process.lastWords();
+    log.warn("probe process ended", { pool, reason, job: current?.name, step: current?.step, stderr });
+    release(worker, { status: "failed", error: `its process ended with ${reason}` });
+    if (ready) return;
+    backOff();
+    failWaiting(`the probe process ended with ${reason} when started: ${stderr}`);
+  };
+
+  /** What the child has begun ends with `outcome`; the rest of its jobs wait for another child. */
+  const release = (worker: Worker, outcome: JobOutcome): void => {
+    if (worker.current !== undefined) settle(worker.current, outcome);
+    moveJobs(worker);
+    worker.jobs.clear();
+  };
+
+  /** Back to the queue with all but the current one. The child runs none of them: it yields after a slow job. */
+  const moveJobs = (worker: Worker): void => {
+    const moved = [...worker.jobs.values()].filter((job) => job !== worker.current);
+    for (const job of moved) {
+      worker.jobs.delete(job.id);
+      if (job.expired) running.delete(job.name);
+    }
+    waiting = [...moved.filter(({ expired }) => !expired), ...waiting];
+  };
+
+  /** Kills the child; what it had begun is out of reach until the child is reaped. */
+  const discard = (worker: Worker, outcome: JobOutcome): void => {
+    workers.delete(worker);
+    const { current, process, heardAt } = worker;
+    process.kill();
+    abandonment.add({ job: current?.name ?? "", step: current?.step ?? "start", pid: process.pid, since: heardAt });
+    release(worker, outcome);
+  };
+
+  const tick = (): void => {
+    timer = undefined;
+    timerDue = Number.POSITIVE_INFINITY;
+    // The truth is in the pipes: a late timer must not judge by what it happens to have read.
+    for (const worker of [...workers]) receive(worker);
+    const now = performance.now();
+    for (const worker of [...workers]) judge(worker, now);
+    for (const job of waiting.filter(({ deadlineAt }) => deadlineAt <= now)) {
+      waiting.splice(waiting.indexOf(job), 1);
+      noteTimeout(job);
+      settle(job, { status: "timeout", step: job.step, begun: false });
+    }
+    assign();
+  };
+
+  const judge = (worker: Worker, now: number): void => {
+    const { current, jobs } = worker;
+    worker.judgedAt = now;
+    if (!worker.ready) {
+      if (now - worker.startedAt >= startDeadlineMs) endFailedStart(worker);
+      return;
+    }
+    const late = [...jobs.values()].filter(({ deadlineAt, expired }) => deadlineAt <= now && !expired);
+    for (const job of late) {
+      noteTimeout(job);
+      if (job !== current) expire(job);
+    }
+    const isSilent = now - worker.heardAt >= patienceMs;
+    // Silent without having begun anything: the process itself does not run (stopped, or starved).
+    if (current === undefined ? isSilent && hasExpired(worker) : late.includes(current)) {
+      if (current !== undefined) hung.add(current.name);
+      discard(worker, { status: "timeout", step: current?.step ?? "", begun: true });
+    } else if (current !== undefined && isSilent) {
+      worker.silent = true;
+      moveJobs(worker);
+    } else if (jobs.size === 0 && now - worker.idleSince >= spareIdleMs && workers.size > 1) {
+      retire(worker);
+    }
+  };
+
+  const expire = (job: Job): void => {
+    job.expired = true;
+    job.resolve({ status: "timeout", step: job.step, begun: false });
+  };
+
+  const endFailedStart = (worker: Worker): void => {
+    log.error("probe process does not start", { pool, seconds: startDeadlineMs / 1000 });
+    discard(worker, stopped);
+    backOff();
+    failWaiting(`the probe process does not start within ${startDeadlineMs / 1000} s`);
+  };
+
+  const retire = (worker: Worker): void => {
+    workers.delete(worker);
+    worker.process.finish();
+    worker.process.close();
+  };
+
+  const noteTimeout = ({ name, step }: Job): void => {
+    if (timedOut.has(name)) return;
+    timedOut.add(name);
+    log.warn("probe job does not answer in time", { pool, job: name, step });
+  };
+
+  const schedule = (): void => {
+    const due = nextDue();
+    if (closed || due >= timerDue) return;
+    clearTimeout(timer);
+    timerDue = due;
+    timer = setTimeout(tick, Math.max(1, Math.ceil(due - performance.now()))).unref();
+  };
+
+  const nextDue = (): number => {
+    let due = Number.POSITIVE_INFINITY;
+    for (const { deadlineAt } of waiting) due = Math.min(due, deadlineAt);
+    for (const worker of workers) {
+      const { jobs, ready, silent } = worker;
+      if (!ready) due = Math.min(due, worker.startedAt + startDeadlineMs);
+      // Looked at three times as often: what it has begun stays in the pipe until somebody looks.
+      else if (jobs.size > 0 && !silent)
+        due = Math.min(due, Math.max(worker.heardAt, worker.judgedAt) + patienceMs / 3);
+      else if (jobs.size === 0 && workers.size > 1) due = Math.min(due, worker.idleSince + spareIdleMs);
+      for (const { deadlineAt, expired } of jobs.values()) if (!expired) due = Math.min(due, deadlineAt);
+    }
+    return due;
+  };
+
+  const close = (): void => {
+    closed = true;
+    clearTimeout(timer);
+    for (const worker of [...workers]) {
+      workers.delete(worker);
+      worker.process.kill();
+      for (const job of worker.jobs.values()) settle(job, stopped);
+    }
+    for (const job of waiting.splice(0)) settle(job, stopped);
+    abandonment.close();
+  };
+
+  const closeGently = async (graceMs: number): Promise<void> => {
+    const idle = [...workers].filter(({ ready, jobs }) => ready && jobs.size === 0);
+    for (const worker of idle) retire(worker);
+    close();
+    const grace = Bun.sleep(graceMs);
+    await Promise.race([grace, Promise.all(idle.map(({ process }) => process.exited))]);
+    // One that has ended by then is not hurt.
+    for (const { process } of idle) process.kill();
+  };
+
+  return {
+    run,
+    start: () => {
+      if (workers.size === 0) startWorker();
+      schedule();
+    },
+    stuckJobs: abandonment.jobs,
+    processes: () => ({ running: workers.size + abandonment.count(), abandoned: abandonment.count() }),
+    close,
+    finish: closeGently,
+  };
+}
+
+function hasExpired({ jobs }: Worker): boolean {
+  return [...jobs.values()].some(({ expired }) => expired);
+}
+
+function toOutcome({ header, payload }: Frame): JobOutcome {
+  if (header.event === "error") return { status: "failed", error: String(header.error) };
+  return { status: "done", header: (header.header ?? {}) as Record<string, unknown>, payload };
+}

@@ -1,0 +1,71 @@
+import { existsSync, readdirSync } from "node:fs";
+import type { Detection } from "./collector.ts";
+import type { Host } from "./host.ts";
+import { createOpenFiles } from "./open-files.ts";
+
+const openFiles = createOpenFiles();
+
+/** "ENOENT", "EACCES", … of a failed system call; undefined for any other error. */
+export function errnoOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : undefined;
+}
+
+export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
+  const code = errnoOf(error);
+  return code !== undefined && codes.includes(code);
+}
+
+/** The whole file as UTF-8; throws the system's error. procfs and sysfs files are small and say size 0 or 4096. */
+export function readText(path: string): string {
+  return openFiles.read(path);
+}
+
+/** Undefined when the file (or a folder above it) is not there; any other failure throws. */
+export function readTextIfPresent(path: string): string | undefined {
+  try {
+    return readText(path);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}
+
+/** For one of many sysfs attributes: undefined when absent, and when unreadable too, which is then reported once. */
+export function readAttribute(host: Host, path: string): string | undefined {
+  try {
+    return readTextIfPresent(path)?.trimEnd();
+  } catch (error) {
+    host.skipped(path, error);
+    return undefined;
+  }
+}
+
+/** A sysfs attribute that holds one number, decimal or 0x. Undefined, and reported once, when it holds something else. */
+export function readNumber(host: Host, path: string): number | undefined {
+  const text = readAttribute(host, path);
+  if (text === undefined) return undefined;
+  const value = parseDecimal(text) ?? (/^0x[0-9a-f]+$/i.test(text) ? Number(text) : undefined);
+  if (value === undefined) host.skipped(path, new Error(`not a number: ${JSON.stringify(text.slice(0, 40))}`));
+  return value;
+}
+
+/** A decimal number and nothing else; undefined for "", "0x1f", "N/A (no PMA)". Past 2^53 rounded as any float64. */
+export function parseDecimal(text: string): number | undefined {
+  return /^\s*[+-]?\d+(\.\d+)?\s*$/.test(text) ? Number(text) : undefined;
+}
+
+/** The answer for `detect` of a source that is there when one path is. */
+export function detectPath(path: string, reason: string): Detection {
+  return existsSync(path) ? { supported: true } : { supported: false, reason };
+}
+
+/** Entry names in byte order; empty when the folder is not there. */
+export function listIfPresent(path: string): string[] {
+  try {
+    return readdirSync(path).sort();
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  }
+}

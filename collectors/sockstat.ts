@@ -1,0 +1,71 @@
+import { Type } from "@sinclair/typebox";
+import { defineCollector } from "./collector.ts";
+import { createFamilySet, type FamilySet } from "./families.ts";
+import { parseNumber, splitLines, toMetricName } from "./fields.ts";
+import type { Host } from "./host.ts";
+import { pageSizeBytes } from "./libc.ts";
+import { readAttribute } from "./read.ts";
+
+/** Sockets in use per protocol: /proc/net/sockstat and sockstat6, each absent where its IP version is off. */
+export const sockstat = defineCollector({
+  name: "sockstat",
+  description: "Sockets in use and their memory from /proc/net/sockstat and sockstat6.",
+  enabledByDefault: true,
+  options: Type.Object({}, { additionalProperties: false }),
+  create: () => ({
+    collect: async (host) => {
+      const out = createFamilySet();
+      const pageSize = pageSizeBytes();
+      for (const file of ["sockstat", "sockstat6"]) {
+        addSockstat(out, readAttribute(host, `${host.procPath}/net/${file}`) ?? "", { pageSize, host });
+      }
+      return out.list();
+    },
+  }),
+});
+
+const states = new Set(["inuse", "orphan", "tw", "alloc", "mem", "memory"]);
+
+interface Reading {
+  readonly pageSize: number;
+  readonly host: Pick<Host, "skipped">;
+}
+
+/** Lines such as `TCP: inuse 4 orphan 0 tw 4 alloc 17 mem 1`; `mem` counts pages. */
+export function addSockstat(out: FamilySet, text: string, { pageSize, host }: Reading): void {
+  for (const line of splitLines(text)) {
+    const [head = "", ...words] = line.trim().split(" ");
+    const protocol = head.replace(/:$/, "");
+    for (let index = 0; index < words.length; index += 2) {
+      const state = words[index] ?? "";
+      try {
+        addState(out, { protocol, state, value: parseNumber(words[index + 1]), pageSize });
+      } catch (error) {
+        host.skipped(`${protocol} ${state} in sockstat`, error);
+      }
+    }
+  }
+}
+
+interface SocketState {
+  readonly protocol: string;
+  readonly state: string;
+  readonly value: number;
+  readonly pageSize: number;
+}
+
+function addState(out: FamilySet, { protocol, state, value, pageSize }: SocketState): void {
+  if (protocol === "sockets") {
+    if (state === "used") out.gauge("node_sockstat_sockets_used", "Number of IPv4 sockets in use.", value);
+    return;
+  }
+  if (!states.has(state)) return;
+  const add = (name: string, amount: number): void =>
+    out.gauge(
+      `node_sockstat_${toMetricName(protocol)}_${name}`,
+      `Number of ${protocol} sockets in state ${name}.`,
+      amount,
+    );
+  add(state, value);
+  if (state === "mem") add("mem_bytes", value * pageSize);
+}
