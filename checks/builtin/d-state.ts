@@ -1,0 +1,63 @@
+import { Type as t } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import type { Sample } from "../../collectors/collector.ts";
+import type { Finding } from "../verdict.ts";
+import { defineBuiltin, duration } from "./builtin.ts";
+
+const Memory = t.Object({
+  bootId: t.String(),
+  /** By process and start time, so that a number used again is another process. */
+  tasks: t.Record(t.String(), t.Object({ since: t.Number(), seen: t.Number() })),
+});
+
+/** A process may be caught awake between two long waits; that does not start its time anew. */
+const toleratedGapSeconds = 150;
+const mostListed = 20;
+
+export const dState = defineBuiltin({
+  name: "d_state",
+  description: "Processes that wait in the kernel for minutes and cannot be killed (state D).",
+  explanation: [
+    "A process in state D waits for a device or a server inside a system call; no signal reaches it. For seconds that " +
+      "is normal disk work. For minutes it means a hung NFS or Lustre server, a disk in error recovery, or a driver " +
+      "that has lost its GPU.",
+    "`cat /proc/PID/stack` (as root) says what it waits for. nv… or uvm… functions: the GPU driver hangs, and only a " +
+      "reboot ends it. nfs… or rpc…: bring the server back and it goes on by itself.",
+  ],
+  source: "task_states",
+  intervalSeconds: 60,
+  parameters: t.Object(
+    {
+      minimum_seconds: t.Number({ default: 300, minimum: 60, description: "Time in state D that is a finding." }),
+      ignore: t.Array(t.String(), {
+        default: [],
+        description: "Names of processes that may wait for as long as they like.",
+      }),
+    },
+    { additionalProperties: false },
+  ),
+  grade: ({ parameters, samples, memory, nowSeconds, bootId = "" }) => {
+    const before = Value.Check(Memory, memory) && memory.bootId === bootId ? memory.tasks : {};
+    const blocked = new Map(samples("aami_task_blocked_start_ticks").map((sample) => [keyOf(sample), sample]));
+    const tasks: Record<string, { since: number; seen: number }> = {};
+    for (const [key, task] of Object.entries(before)) {
+      if (nowSeconds - task.seen <= toleratedGapSeconds) tasks[key] = task;
+    }
+    for (const key of blocked.keys()) tasks[key] = { since: tasks[key]?.since ?? nowSeconds, seen: nowSeconds };
+    const findings = [...blocked].flatMap(([key, { labels }]): Finding[] => {
+      const { pid = "", name = "" } = labels;
+      const seconds = nowSeconds - (tasks[key]?.since ?? nowSeconds);
+      if (seconds < parameters.minimum_seconds || parameters.ignore.includes(name)) return [];
+      const isDriver = /^(nvidia|nv-|dcgm)/.test(name);
+      const summary = `in uninterruptible sleep for ${duration(seconds)}`;
+      const action = isDriver ? "reboot" : "check_storage";
+      return [{ status: isDriver ? "critical" : "warning", subject: `${name} (pid ${pid})`, summary, action }];
+    });
+    const summary = `${blocked.size} in uninterruptible sleep just now, none for long`;
+    return { findings: findings.slice(0, mostListed), summary, memory: { bootId, tasks } };
+  },
+});
+
+function keyOf({ labels, value }: Sample): string {
+  return `${labels["pid"] ?? ""} ${value}`;
+}

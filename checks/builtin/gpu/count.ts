@@ -1,0 +1,105 @@
+import { type Static, Type as t } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
+import type { Finding } from "../../verdict.ts";
+import { count, defineBuiltin } from "../builtin.ts";
+import { escalate, FaultMemory, listFaults, mergeFaults } from "../faults.ts";
+import { type Gpu, readGpus } from "./gpus.ts";
+
+const Memory = t.Object({
+  /** Most GPUs that were well at once, and when that was last so. */
+  most: t.Number(),
+  mostAt: t.Number(),
+  faults: FaultMemory,
+});
+type Memory = Static<typeof Memory>;
+
+/** After that long with fewer, the fewer are taken for what the node has. */
+const forgottenAfterSeconds = 7 * 86_400;
+
+export const gpuCount = defineBuiltin({
+  name: "gpu_count",
+  description: "Whether all GPUs are there and answer.",
+  explanation: [
+    "A lost GPU has fallen off the bus or waits for a reset: nothing that runs on it comes back. A stuck one lets calls " +
+      "to the driver hang; it is left alone until it answers. After the Xids 79, 119 and 120 a GPU is not called, " +
+      "because such calls tend to hang and take nvidia-smi and the jobs of other GPUs with them.",
+    "Drain the node and reboot it. A GPU that is lost again after two reboots needs to be reseated or replaced. " +
+      "Without expected_gpus the node is compared with the most GPUs it has had within a week.",
+  ],
+  source: "nvidia",
+  intervalSeconds: 30,
+  parameters: t.Object(
+    { expected_gpus: t.Optional(t.Integer({ minimum: 1, description: "GPUs that this node has to have." })) },
+    { additionalProperties: false },
+  ),
+  grade: ({ parameters: { expected_gpus: expected }, samples, memory, nowSeconds, bootId }) => {
+    const gpus = readGpus(samples);
+    const times = { nowSeconds, bootId };
+    const known: Memory = Value.Check(Memory, memory) ? memory : { most: 0, mostAt: nowSeconds, faults: {} };
+    const lost = gpus.filter(({ state }) => state === "lost" || state === "stuck");
+    const faults = mergeFaults(
+      known.faults,
+      lost.map(({ uuid }) => ({ key: uuid, lastSeconds: nowSeconds, count: 1 })),
+      times,
+    );
+    const counts = observeMost(known, gpus.filter(({ state }) => state !== "lost").length, nowSeconds);
+    const history = new Map(listFaults(faults, times).map((fault) => [fault.key, fault]));
+    const findings = [
+      ...gpus.flatMap((gpu) => judge(gpu, (uuid) => history.get(uuid))),
+      // One that was known before it was lost is among the lost.
+      ...unopened((samples("aami_gpu_unopened_devices")[0]?.value ?? 0) - lost.length),
+      ...missing(gpus.length, expected, counts.most),
+    ];
+    return { findings, summary: `${count(gpus.length, "GPU")} answering`, memory: { ...counts, faults } };
+  },
+  gradeAbsent: ({ expected_gpus: expected }, reason) => {
+    if (expected === undefined) return undefined;
+    const summary = `${count(expected, "GPU")} expected, and no driver: ${reason}`;
+    return { findings: [{ status: "critical", subject: "", summary, action: "check_configuration" }], summary };
+  },
+});
+
+function observeMost({ most, mostAt }: Memory, now: number, nowSeconds: number): { most: number; mostAt: number } {
+  const isOver = nowSeconds - mostAt > forgottenAfterSeconds;
+  return now >= most || isOver ? { most: now, mostAt: nowSeconds } : { most, mostAt };
+}
+
+function judge(
+  { uuid, name, state }: Gpu,
+  historyOf: (uuid: string) => ReturnType<typeof listFaults>[number] | undefined,
+): Finding[] {
+  const fault = historyOf(uuid);
+  const action = fault === undefined ? "reboot" : escalate(fault, "reboot");
+  switch (state) {
+    case "lost":
+      return [{ status: "critical", subject: name, summary: "the driver no longer reaches it", action }];
+    case "stuck":
+      return [{ status: "critical", subject: name, summary: "calls to the driver about it hang", action }];
+    case "skipped":
+      return [
+        {
+          status: "critical",
+          subject: name,
+          summary: "not called since an Xid after which calls hang",
+          action: "reboot",
+        },
+      ];
+    case "failed":
+      return [{ status: "unknown", subject: name, summary: "it could not be read", action: "none" }];
+    default:
+      return [];
+  }
+}
+
+function unopened(number: number): Finding[] {
+  if (number <= 0) return [];
+  const summary = `the driver counts ${count(number, "GPU")} more and does not open ${number === 1 ? "it" : "them"}`;
+  return [{ status: "critical", subject: "", summary, action: "reboot" }];
+}
+
+function missing(number: number, expected: number | undefined, most: number): Finding[] {
+  const wanted = expected ?? most;
+  if (number >= wanted) return [];
+  const summary = expected === undefined ? `${number} GPUs, there have been ${most}` : `${number} of ${expected} GPUs`;
+  return [{ status: expected === undefined ? "warning" : "critical", subject: "", summary, action: "reboot" }];
+}

@@ -1,0 +1,100 @@
+import { Type as t } from "@sinclair/typebox";
+import type { Labels, Sample } from "../../collectors/collector.ts";
+import type { Finding } from "../verdict.ts";
+import { count, defineBuiltin, duration } from "./builtin.ts";
+
+export const mounts = defineBuiltin({
+  name: "mounts",
+  description: "Mounts that hang, fail, are missing, are read-only against the rules, or have no inodes left.",
+  explanation: [
+    "Every mount is probed by a process of its own. One that does not answer (hung) has processes waiting in state D; " +
+      "they go on when its server or disk is back. `umount -f` ends an NFS mount with errors for who uses it.",
+    "Which mounts have to be there, and how, is set in daemon.yaml under collectors.filesystem.expected. A file system " +
+      "that has become read-only by itself has met errors: the kernel log of that time names the disk.",
+  ],
+  source: "filesystem",
+  intervalSeconds: 30,
+  parameters: t.Object(
+    {
+      ignore: t.Array(t.String({ pattern: "^/" }), { default: [], description: "Mount points that are not judged." }),
+    },
+    { additionalProperties: false },
+  ),
+  grade: ({ parameters, samples }) => {
+    const judged = (family: string): readonly Sample[] =>
+      samples(family).filter(({ labels }) => !parameters.ignore.includes(mountPointOf(labels)));
+    const findings = [
+      ...missing(judged("aami_mount_expected_present")),
+      ...unhealthy(judged),
+      ...unanswered(judged),
+      ...judged("aami_mount_readonly_expected_mismatch").flatMap(readOnlyMismatch),
+      ...judged("aami_mount_inodes_exhausted").flatMap(inodesExhausted),
+      ...judged("aami_mount_filesystem_errors").flatMap(filesystemErrors),
+    ];
+    return { findings, summary: `${count(judged("aami_mount_healthy").length, "mount")} probed, all answer` };
+  },
+});
+
+function mountPointOf(labels: Labels): string {
+  return labels["mountpoint"] ?? "";
+}
+
+function levelOf(labels: Labels): "warning" | "critical" {
+  return labels["level"] === "warning" ? "warning" : "critical";
+}
+
+function missing(samples: readonly Sample[]): Finding[] {
+  return samples.flatMap(({ labels, value }) => {
+    const summary = "expected and not mounted";
+    return value === 1
+      ? []
+      : [{ status: levelOf(labels), subject: mountPointOf(labels), summary, action: "check_storage" }];
+  });
+}
+
+function unhealthy(judged: (family: string) => readonly Sample[]): Finding[] {
+  const states = new Map(judged("aami_mount_probe_info").map(({ labels }) => [mountPointOf(labels), labels]));
+  const stuck = new Map(judged("aami_mount_stuck_seconds").map(({ labels, value }) => [mountPointOf(labels), value]));
+  return judged("aami_mount_healthy").flatMap(({ labels, value }) => {
+    if (value === 1) return [];
+    const subject = mountPointOf(labels);
+    const { state = "", step = "", error = "" } = states.get(subject) ?? {};
+    const seconds = stuck.get(subject) ?? 0;
+    const source = `${labels["fstype"] ?? ""} from ${labels["device"] ?? ""}`;
+    const summary =
+      seconds > 0
+        ? `hangs for ${duration(seconds)} in ${step} (${source})`
+        : `${state === "slow" ? "answers too late" : "fails"}${error === "" ? "" : ` with ${error}`} (${source})`;
+    return [{ status: "critical", subject, summary, action: "check_storage" }];
+  });
+}
+
+/** The prober has a state of it and says nothing about its health: the last probe is too long ago. */
+function unanswered(judged: (family: string) => readonly Sample[]): Finding[] {
+  const known = new Set(judged("aami_mount_healthy").map(({ labels }) => mountPointOf(labels)));
+  return judged("aami_mount_probe_info").flatMap(({ labels }) => {
+    const isProbed = labels["state"] !== "denied" && labels["state"] !== "held_back";
+    const summary = "no probe has come to an end for a while";
+    return isProbed && !known.has(mountPointOf(labels))
+      ? [{ status: "unknown", subject: mountPointOf(labels), summary, action: "none" }]
+      : [];
+  });
+}
+
+function readOnlyMismatch({ labels, value }: Sample): Finding[] {
+  if (value === 0) return [];
+  const summary = "read-only where it should be writable, or the other way round";
+  return [{ status: levelOf(labels), subject: mountPointOf(labels), summary, action: "check_storage" }];
+}
+
+function inodesExhausted({ labels, value }: Sample): Finding[] {
+  if (value === 0) return [];
+  const summary = "no inode left: no file can be created";
+  return [{ status: "critical", subject: mountPointOf(labels), summary, action: "free_space" }];
+}
+
+function filesystemErrors({ labels, value }: Sample): Finding[] {
+  if (value === 0) return [];
+  const summary = `ext4 has recorded ${count(value, "error")} since its last fsck`;
+  return [{ status: "warning", subject: mountPointOf(labels), summary, action: "check_storage" }];
+}

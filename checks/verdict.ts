@@ -1,0 +1,67 @@
+/** What a check says about the node. `unknown` means that it could not tell: a broken probe is never a broken node. */
+export const statuses = ["ok", "warning", "critical", "unknown"] as const;
+export type Status = (typeof statuses)[number];
+
+/** What to do about it, from the least to the most intrusive. */
+export const actions = [
+  "none",
+  "check_application",
+  "check_configuration",
+  "check_network",
+  "check_storage",
+  "free_space",
+  "reset_gpu",
+  "reboot",
+  "inspect_hardware",
+  "contact_support",
+] as const;
+export type Action = (typeof actions)[number];
+
+/** One thing that is wrong, and with what. */
+export interface Finding {
+  readonly status: Exclude<Status, "ok">;
+  /** Device, port, mount point, process, …; empty for the node as a whole. */
+  readonly subject: string;
+  /** A sentence without its subject's name in front. */
+  readonly summary: string;
+  readonly action: Action;
+}
+
+export interface Verdict {
+  readonly status: Status;
+  readonly summary: string;
+  readonly action: Action;
+  /** The worst first, at most a hundred. Empty when all is well. */
+  readonly findings: readonly Finding[];
+}
+
+const mostFindings = 100;
+
+/** What is known to be wrong weighs more than what is not known. */
+const weight: Readonly<Record<Status, number>> = { critical: 3, warning: 2, unknown: 1, ok: 0 };
+
+export function worseFirst(a: { readonly status: Status }, b: { readonly status: Status }): number {
+  return weight[b.status] - weight[a.status];
+}
+
+/** `summary` is what to say when there are no findings. */
+export function toVerdict(findings: readonly Finding[], summary: string): Verdict {
+  const sorted = findings.toSorted(worseFirst);
+  const [worst] = sorted;
+  if (worst === undefined) return { status: "ok", summary, action: "none", findings: [] };
+  const more = sorted.length === 1 ? "" : `; and ${sorted.length - 1} more`;
+  return {
+    status: worst.status,
+    summary: `${describe(worst)}${more}`,
+    action: worst.action,
+    findings: sorted.slice(0, mostFindings),
+  };
+}
+
+export function describe({ subject, summary }: Finding): string {
+  return subject === "" ? summary : `${subject}: ${summary}`;
+}
+
+export function exitCodeOf(status: Status): number {
+  return statuses.indexOf(status);
+}
