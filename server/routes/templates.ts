@@ -1,0 +1,117 @@
+import { Type as t } from "@sinclair/typebox";
+import type { AnyElysia } from "elysia";
+import { ConflictError } from "../../protocol/errors.ts";
+import { sha256Hex } from "../../protocol/keys.ts";
+import type { Services } from "../context.ts";
+import { changeScript, checkScript, createScript, NewScript, ScriptChange } from "../domain/script.ts";
+import { compact } from "../store/rows.ts";
+import type { Tables } from "../store/store.ts";
+import type { Template } from "../store/templates.ts";
+import {
+  createRoutes,
+  deletedField,
+  IdParams,
+  lifecycleRoutes,
+  listing,
+  missing,
+  pageFields,
+  toBoolean,
+  toIso,
+} from "./common.ts";
+
+export function templateRoutes(services: Services): AnyElysia {
+  const { store, now } = services;
+  const existing = async (id: string) => (await store.templates.get(id)) ?? missing("script template", id);
+  return createRoutes("/api/v1/script-templates", "script templates")
+    .post(
+      "",
+      async ({ request, body, set }) => {
+        const template: Template = {
+          ...createScript(body),
+          id: Bun.randomUUIDv7(),
+          created_at: now(),
+          updated_at: now(),
+        };
+        checkScript(template, template.default_config);
+        const change = {
+          action: "template.create",
+          resourceId: template.id,
+          details: { name: template.name, hash: template.hash },
+        };
+        await services.change(request, change, (tx) => tx.templates.create(template));
+        set.status = 201;
+        return toTemplateAnswer(template);
+      },
+      { body: NewScript, detail: { summary: "Create a reusable script" } },
+    )
+    .get(
+      "",
+      ({ query, set }) => {
+        const { deleted, script_type: scriptType } = query;
+        const fetch = (page: { limit: number; offset: number }) =>
+          store.templates.list(page, compact({ deleted: toBoolean(deleted), scriptType }));
+        return listing(query, set, { fetch, map: (items) => items.map(toSummary) });
+      },
+      {
+        query: t.Object(
+          { ...pageFields, ...deletedField, script_type: t.Optional(t.String()) },
+          { additionalProperties: false },
+        ),
+      },
+    )
+    .get("/name/:name", async ({ params: { name } }) =>
+      toTemplateAnswer((await store.templates.findByName(name)) ?? missing("script template", name)),
+    )
+    .get("/:id", async ({ params: { id } }) => toTemplateAnswer(await existing(id)), { params: IdParams })
+    .get(
+      "/:id/verify-hash",
+      async ({ params: { id } }) => {
+        const { hash, script_content } = await existing(id);
+        return { template_id: id, hash_valid: sha256Hex(script_content) === hash };
+      },
+      { params: IdParams },
+    )
+    .put(
+      "/:id",
+      async ({ request, params: { id }, body }) => {
+        const old = await existing(id);
+        const template: Template = { ...changeScript(old, body), id, created_at: old.created_at, updated_at: now() };
+        checkScript(template, template.default_config);
+        await services.change(
+          request,
+          { action: "template.update", resourceId: id, details: { hash: template.hash } },
+          (tx) => tx.templates.update(template),
+        );
+        return toTemplateAnswer(template);
+      },
+      { params: IdParams, body: ScriptChange, detail: { summary: "Edit; policies that copied it stay as they are" } },
+    )
+    .use(
+      lifecycleRoutes(services, {
+        resource: "script template",
+        remove: (tx, id) => removeTemplate(tx, id, now()),
+        restore: (tx, id) => tx.templates.setDeleted(id, undefined),
+        purge: (tx, id) => tx.templates.purge(id),
+      }),
+    );
+}
+
+async function removeTemplate(tx: Tables, id: string, nowMs: number): Promise<boolean> {
+  const policies = await tx.templates.countPolicies(id);
+  if (policies > 0) throw new ConflictError("IN_USE", `${policies} policies come from this template`, { policies });
+  return tx.templates.setDeleted(id, nowMs);
+}
+
+function toTemplateAnswer({ created_at, updated_at, deleted_at, ...template }: Template) {
+  return {
+    ...template,
+    created_at: toIso(created_at),
+    updated_at: toIso(updated_at),
+    ...(deleted_at === undefined ? {} : { deleted_at: toIso(deleted_at) }),
+  };
+}
+
+function toSummary(template: Template) {
+  const { script_content: _content, default_config: _config, ...summary } = toTemplateAnswer(template);
+  return summary;
+}

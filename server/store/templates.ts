@@ -1,0 +1,101 @@
+import type { Runner } from "./database.ts";
+import { compact, type Listing, number, optionalNumber, type Page, type Row, text, unlessTaken } from "./rows.ts";
+import { decodeScript, encodeScript, keepScript, type Script } from "./scripts.ts";
+
+/** A reusable script. Policies copy it; later edits do not reach them. */
+export interface Template extends Script {
+  readonly id: string;
+  readonly created_at: number;
+  readonly updated_at: number;
+  readonly deleted_at?: number;
+}
+
+export interface TemplateStore {
+  create(template: Template): Promise<void>;
+  get(id: string, options?: { readonly deleted?: boolean }): Promise<Template | undefined>;
+  findByName(name: string): Promise<Template | undefined>;
+  list(page: Page, options?: { readonly deleted?: boolean; readonly scriptType?: string }): Promise<Listing<Template>>;
+  update(template: Template): Promise<void>;
+  /** Live policies that were copied from it. */
+  countPolicies(id: string): Promise<number>;
+  setDeleted(id: string, atMs: number | undefined): Promise<boolean>;
+  purge(id: string): Promise<boolean>;
+}
+
+export function createTemplateStore({ read, write }: Runner): TemplateStore {
+  const find = (column: "id" | "name", value: string, deleted: boolean) =>
+    read(async (sql) => {
+      const match = column === "id" ? sql`t.id = ${value}` : sql`t.name = ${value}`;
+      const live = deleted ? sql`` : sql`AND t.deleted_at IS NULL`;
+      const [row] =
+        await sql`SELECT t.*, s.content FROM script_templates t JOIN scripts s ON s.hash = t.hash WHERE ${match} ${live}`;
+      return row === undefined ? undefined : decode(row);
+    });
+  return {
+    create: (template) =>
+      write((sql) =>
+        unlessTaken(`script template ${template.name}`, async () => {
+          await keepScript(sql, template, template.created_at);
+          await sql`INSERT INTO script_templates ${sql(encode(template))}`;
+        }),
+      ),
+    get: (id, { deleted = false } = {}) => find("id", id, deleted),
+    findByName: (name) => find("name", name, false),
+    list: ({ limit, offset }, { deleted = false, scriptType } = {}) =>
+      read(async (sql) => {
+        const live = deleted ? sql`t.deleted_at IS NOT NULL` : sql`t.deleted_at IS NULL`;
+        const byType = scriptType === undefined ? sql`` : sql`AND t.script_type = ${scriptType}`;
+        const [count] = await sql`SELECT COUNT(*) AS total FROM script_templates t WHERE ${live} ${byType}`;
+        const rows = await sql`SELECT t.*, s.content FROM script_templates t JOIN scripts s ON s.hash = t.hash
+          WHERE ${live} ${byType} ORDER BY t.name, t.id LIMIT ${limit} OFFSET ${offset}`;
+        return { items: Array.from(rows, decode), total: number(count, "total") };
+      }),
+    update: (template) =>
+      write((sql) =>
+        unlessTaken(`script template ${template.name}`, async () => {
+          await keepScript(sql, template, template.updated_at);
+          const { id, deleted_at: _deleted, ...columns } = encode(template);
+          await sql`UPDATE script_templates SET ${sql(columns)} WHERE id = ${id} AND deleted_at IS NULL`;
+        }),
+      ),
+    countPolicies: (id) =>
+      read(async (sql) => {
+        const [row] =
+          await sql`SELECT COUNT(*) AS total FROM script_policies WHERE template_id = ${id} AND deleted_at IS NULL`;
+        return number(row, "total");
+      }),
+    setDeleted: (id, atMs) =>
+      write((sql) =>
+        unlessTaken("a script template with this name", async () => {
+          const rows =
+            atMs === undefined
+              ? await sql`UPDATE script_templates SET deleted_at = NULL WHERE id = ${id} AND deleted_at IS NOT NULL RETURNING id`
+              : await sql`UPDATE script_templates SET deleted_at = ${atMs} WHERE id = ${id} AND deleted_at IS NULL RETURNING id`;
+          return rows.length === 1;
+        }),
+      ),
+    purge: (id) =>
+      write(
+        async (sql) =>
+          (await sql`DELETE FROM script_templates WHERE id = ${id} AND deleted_at IS NOT NULL RETURNING id`).length ===
+          1,
+      ),
+  };
+}
+
+const encode = ({ id, created_at, updated_at, deleted_at, ...script }: Template) => ({
+  id,
+  ...encodeScript(script),
+  created_at,
+  updated_at,
+  deleted_at: deleted_at ?? null,
+});
+
+const decode = (row: Row): Template =>
+  compact<Template>({
+    id: text(row, "id"),
+    ...decodeScript(row),
+    created_at: number(row, "created_at"),
+    updated_at: number(row, "updated_at"),
+    deleted_at: optionalNumber(row, "deleted_at"),
+  });
