@@ -1,0 +1,184 @@
+import { collectorDefinitions } from "../collectors/registry.ts";
+import { ExitCode, ExitError } from "../runtime/exit.ts";
+import { describeError, type Logger } from "../runtime/log.ts";
+import type { LoadedConfig } from "./command-line.ts";
+import type { DaemonConfig } from "./config.ts";
+import { type Collection, openCollection } from "./collection.ts";
+import { listen } from "./http/listen.ts";
+import { createMetricsHandler } from "./http/metrics.ts";
+import { createRoutes, type RouteOptions } from "./http/routes.ts";
+import { createHeapKeeper } from "./heap-keeper.ts";
+import { createInstrumentation } from "./instrumentation.ts";
+import { type Endpoint, openParts } from "./node/parts.ts";
+import { createProcessSource } from "./process-metrics.ts";
+import { createReadings } from "./scrape/readings.ts";
+import type { PageSource } from "./scrape/reading.ts";
+import { renderStatusPage } from "./status/page.ts";
+import { type StatusView, toStatusView } from "./status/view.ts";
+import { connectServiceManager } from "./systemd.ts";
+
+/** A stopped daemon lets running answers end for this long. */
+const stopGraceMs = 1000;
+
+export interface Daemon {
+  readonly addresses: readonly string[];
+  /** Reads the configuration again; the reason when it cannot be used and the old one stays in force. */
+  reload(): Promise<string | undefined>;
+  stop(): Promise<void>;
+}
+
+export interface DaemonOptions {
+  readonly loaded: LoadedConfig;
+  readonly load: () => LoadedConfig;
+  readonly log: Logger;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+export async function startDaemon({ loaded, load, log, environment = process.env }: DaemonOptions): Promise<Daemon> {
+  let { config } = loaded;
+  if (config.web.systemd_socket) {
+    throw new ExitError(
+      ExitCode.failure,
+      "--web.systemd-socket: sockets passed by systemd are not supported, use --web.listen-address",
+    );
+  }
+  const instrumentation = createInstrumentation();
+  const endpoint = Promise.withResolvers<Endpoint>();
+  const readings = createReadings(
+    () => collection.engine,
+    () => config.scrape.collector_timeout_seconds * 1000,
+  );
+  const { parts, events, checks, node } = openParts({ config, log, endpoint: endpoint.promise, readings });
+  const heap = createHeapKeeper();
+  const startedAt = Date.now();
+  const manager = connectServiceManager(environment, log);
+  let ready = false;
+
+  const pageSources = (): PageSource[] => {
+    const exporter = [instrumentation.exporterSource, createProcessSource()];
+    return [instrumentation.ownSource, ...parts, ...(config.web.disable_exporter_metrics ? [] : exporter)];
+  };
+  const open = (previous?: Collection): Collection =>
+    openCollection({ config, pageSources: pageSources(), log, events, previous });
+
+  const noteLoad = ({ warnings, file }: LoadedConfig): void => {
+    for (const warning of warnings) log.warn("command line", { warning });
+    instrumentation.configReloadSuccessful.set(1);
+    instrumentation.configReloadSeconds.set(Date.now() / 1000);
+    log.info("configuration in force", { file });
+  };
+
+  const status = ({ engine, pool }: Collection): StatusView =>
+    toStatusView({
+      startedAt,
+      ready,
+      checks: checks(),
+      collectors: engine.status(),
+      stuck: pool.stuckJobs(),
+      processes: pool.processes(),
+      node: node(),
+      events: events.since(0),
+    });
+
+  const routeOptions = (collection: Collection): RouteOptions => ({
+    telemetryPath: config.web.telemetry_path,
+    metrics: createMetricsHandler({
+      engine: collection.engine,
+      settings: {
+        collectorTimeoutSeconds: config.scrape.collector_timeout_seconds,
+        timeoutMarginSeconds: config.scrape.timeout_margin_seconds,
+        maxRequests: config.web.max_requests,
+      },
+      instrumentation,
+      isKnownCollector: (name) => collectorDefinitions.some((definition) => definition.name === name),
+      heap,
+      log,
+    }),
+    status: () => status(collection),
+    statusPage: () => renderStatusPage(status(collection), { telemetryPath: config.web.telemetry_path }),
+    isReady: () => ready,
+    reload,
+    parts: (request, path) => {
+      for (const part of parts) {
+        const answer = part.route?.(request, path);
+        if (answer !== undefined) return answer;
+      }
+      return undefined;
+    },
+  });
+
+  const reload = async (): Promise<string | undefined> => {
+    manager.notify("RELOADING=1");
+    try {
+      const next = load();
+      warnAboutRestart(config, next.config, log);
+      const previous = collection;
+      const unchanged = isSameCollection(config, next.config);
+      config = next.config;
+      if (!unchanged) collection = open(previous);
+      routes = routeOptions(collection);
+      for (const part of parts) part.reconfigure(config);
+      noteLoad(next);
+      if (!unchanged) retire(previous, collection, config.scrape.collector_timeout_seconds, log);
+      return undefined;
+    } catch (error) {
+      const reason = String(describeError(error));
+      instrumentation.configReloadSuccessful.set(0);
+      log.error("configuration cannot be used, the one before stays in force", { error: reason });
+      return reason;
+    } finally {
+      manager.notify("READY=1");
+    }
+  };
+
+  noteLoad(loaded);
+  let collection = open();
+  let routes = routeOptions(collection);
+  for (const part of parts) await part.start();
+  const { listen_addresses: addresses, config_file: webConfigFile } = config.web;
+  const handler = createRoutes(() => routes);
+  const listeners = await listen({ addresses, webConfigFile, handler, log }).catch(async (error: unknown) => {
+    for (const part of parts.toReversed()) await part.stop();
+    await collection.close();
+    throw error;
+  });
+  endpoint.resolve(listeners);
+  ready = true;
+  manager.notify("READY=1");
+
+  return {
+    addresses: listeners.addresses,
+    reload,
+    stop: async () => {
+      ready = false;
+      manager.notify("STOPPING=1");
+      manager.stop();
+      heap.stop();
+      await listeners.stop(stopGraceMs);
+      for (const part of parts.toReversed()) await part.stop();
+      await collection.close();
+    },
+  };
+}
+
+/** What is known about collectors that hang is not thrown away for a reload that does not concern them. */
+function isSameCollection(before: DaemonConfig, after: DaemonConfig): boolean {
+  const relevant = ({ paths, collectors, scrape, web }: DaemonConfig): string =>
+    JSON.stringify([paths, collectors, scrape, web.disable_exporter_metrics]);
+  return relevant(before) === relevant(after);
+}
+
+/** Scrapes that began with the old collectors end with them. */
+function retire(previous: Collection, successor: Collection, timeoutSeconds: number, log: Logger): void {
+  setTimeout(() => {
+    previous.close(successor).catch((error: unknown) => log.error("collectors did not close", { error }));
+  }, timeoutSeconds * 1000).unref();
+}
+
+function warnAboutRestart(before: DaemonConfig, after: DaemonConfig, log: Logger): void {
+  const settings = ["listen_addresses", "config_file"] as const;
+  const changed = settings.filter((key) => JSON.stringify(before.web[key]) !== JSON.stringify(after.web[key]));
+  if (JSON.stringify(before.log) !== JSON.stringify(after.log))
+    log.warn("a changed setting needs a restart", { section: "log" });
+  if (changed.length > 0) log.warn("a changed setting needs a restart", { section: "web", keys: changed });
+}

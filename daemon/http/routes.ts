@@ -1,0 +1,65 @@
+import type { Handler } from "../web/guard.ts";
+
+export interface RouteOptions {
+  readonly telemetryPath: string;
+  readonly metrics: (request: Request, query: string) => Promise<Response>;
+  readonly status: () => unknown;
+  readonly statusPage: () => string;
+  readonly isReady: () => boolean;
+  /** Reads the configuration again; the reason when it cannot be used. */
+  readonly reload: () => Promise<string | undefined>;
+  /** Paths of the parts of the daemon. */
+  readonly parts: (request: Request, path: string) => Response | Promise<Response> | undefined;
+}
+
+/** What the daemon answers on its port; `options` is asked anew each time, so that a reload takes effect. */
+export function createRoutes(options: () => RouteOptions): Handler {
+  return (request) => {
+    const current = options();
+    const { path, query } = splitUrl(request.url);
+    if (path === current.telemetryPath) return current.metrics(request, query);
+    switch (path) {
+      case "/":
+        return new Response(current.statusPage(), { headers: { "content-type": "text/html; charset=utf-8" } });
+      case "/health":
+      case "/healthz":
+      case "/-/healthy":
+        return text(200, "aami daemon is healthy.");
+      case "/readyz":
+      case "/-/ready":
+        return current.isReady() ? text(200, "aami daemon is ready.") : text(503, "aami daemon is starting.");
+      case "/-/reload":
+        return reload(request, current);
+      case "/api/v1/status":
+        return Response.json(current.status(), { headers: { "cache-control": "no-store" } });
+      default:
+        return current.parts(request, path) ?? text(404, "404 page not found");
+    }
+  };
+}
+
+async function reload(request: Request, { reload: readAgain }: RouteOptions): Promise<Response> {
+  if (request.method !== "POST" && request.method !== "PUT") {
+    const response = text(405, "Only POST or PUT requests allowed");
+    response.headers.set("allow", "POST, PUT");
+    return response;
+  }
+  const problem = await readAgain();
+  return problem === undefined ? text(200, "configuration reloaded") : text(500, `failed to reload config: ${problem}`);
+}
+
+/**
+ * Path and query without the price of a URL object: this runs for every scrape. A request without a usable Host, as
+ * HTTP/1.0 allows, comes as the path alone.
+ */
+function splitUrl(url: string): { path: string; query: string } {
+  const start = url.startsWith("/") ? 0 : url.indexOf("/", url.indexOf("://") + 3);
+  const mark = url.indexOf("?", start);
+  return mark < 0
+    ? { path: url.slice(start), query: "" }
+    : { path: url.slice(start, mark), query: url.slice(mark + 1) };
+}
+
+function text(status: number, body: string): Response {
+  return new Response(`${body}\n`, { status, headers: { "content-type": "text/plain; charset=utf-8" } });
+}

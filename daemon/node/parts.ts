@@ -1,0 +1,166 @@
+import { existsSync } from "node:fs";
+import { hostname } from "node:os";
+import type { Readings } from "../../checks/readings.ts";
+import { type CheckService, createChecks } from "../../checks/service.ts";
+import { createEventLog, type EventLog } from "../../collectors/events.ts";
+import type { Exporter } from "../../protocol/registration.ts";
+import { ExitCode, ExitError } from "../../runtime/exit.ts";
+import type { Logger } from "../../runtime/log.ts";
+import { selfCommand } from "../../runtime/self.ts";
+import { buildInfo } from "../../runtime/version.ts";
+import type { DaemonConfig } from "../config.ts";
+import { type ChecksView, toCheckView, toEventView, toSandboxView } from "../status/view.ts";
+import type { DaemonPart } from "../part.ts";
+import { takeInventory } from "./inventory.ts";
+import { readBootId } from "./machine.ts";
+import { createNode, type Node } from "./node.ts";
+import { type NodeStore, openNodeStore } from "./store.ts";
+
+/** Where the daemon answers, once it does. */
+export interface Endpoint {
+  readonly addresses: readonly string[];
+  readonly secure: boolean;
+}
+
+export interface PartsOptions {
+  readonly config: DaemonConfig;
+  readonly log: Logger;
+  readonly endpoint: Promise<Endpoint>;
+  /** What builtin checks judge. */
+  readonly readings: Readings;
+}
+
+const inventoryDeadlineMs = 20_000;
+
+export interface Parts {
+  /** In the order in which they start. */
+  readonly parts: readonly DaemonPart[];
+  readonly events: EventLog;
+  readonly checks: () => ChecksView;
+  readonly node: () => unknown;
+}
+
+/** Checks, node and events. Throws ExitError where the state cannot be opened but is needed. */
+export function openParts(options: PartsOptions): Parts {
+  const store = openStore(options);
+  const events = store?.events ?? createEventLog({ log: options.log });
+  const checks = createChecksPart(options, store);
+  const node = store ? [createNodePart(options, { store, checks: checks.service })] : [];
+  return {
+    parts: [checks.part, ...node, createEventsPart(events)],
+    events,
+    checks: checks.view,
+    node: () => node[0]?.status(),
+  };
+}
+
+const eventsShown = 100;
+
+function createEventsPart(events: EventLog): DaemonPart {
+  return {
+    name: "events",
+    start: async () => {},
+    reconfigure: () => {},
+    families: () => [],
+    status: () => events.since(0).slice(-eventsShown).reverse().map(toEventView),
+    stop: async () => {},
+  };
+}
+
+/** A daemon without a server is an exporter that needs no file: it uses a state directory only if it is given one. */
+function openStore({ config, log }: PartsOptions): NodeStore | undefined {
+  const { server, state_directory: directory } = config;
+  if (!server && !existsSync(directory)) return undefined;
+  try {
+    return openNodeStore({ directory, log, programVersion: buildInfo.version });
+  } catch (error) {
+    const isNeeded =
+      server !== undefined || !(error instanceof ExitError) || error.exitCode === ExitCode.badConfiguration;
+    if (isNeeded) throw error;
+    log.warn("state is not used, results of checks will not survive a restart", { reason: error.message });
+    return undefined;
+  }
+}
+
+interface ChecksHandle {
+  readonly part: DaemonPart;
+  /** Throws before the part has started. */
+  service(): CheckService;
+  view(): ChecksView;
+}
+
+function createChecksPart({ config, log, readings }: PartsOptions, store: NodeStore | undefined): ChecksHandle {
+  let service: CheckService | undefined;
+  const started = (): CheckService => {
+    if (!service) throw new Error("the checks have not started");
+    return service;
+  };
+  const view = (): ChecksView => ({
+    ...(service && { sandbox: toSandboxView(service.sandbox()) }),
+    checks: service?.status().map(toCheckView) ?? [],
+  });
+  const part: DaemonPart = {
+    name: "checks",
+    start: async () => {
+      const nodeId = store?.identity.key.id ?? hostname();
+      const { restored, put: onResult } = store?.results ?? {};
+      service = createChecks({
+        config: config.checks,
+        nodeId,
+        readings,
+        bootId: readBootId(),
+        log,
+        ...(store && { stateDirectory: config.state_directory }),
+        ...(restored && { restored }),
+        ...(onResult && { onResult }),
+      });
+    },
+    reconfigure: (next) => warnAboutRestart("checks", config.checks, next.checks, log),
+    families: () => service?.families() ?? [],
+    status: view,
+    stop: async () => {
+      await service?.stop();
+      store?.close();
+    },
+  };
+  return { part, service: started, view };
+}
+
+function createNodePart(
+  options: PartsOptions,
+  { store, checks }: { readonly store: NodeStore; readonly checks: () => CheckService },
+): DaemonPart {
+  const { config, log } = options;
+  const node: Node = createNode({
+    store,
+    config: config.server,
+    checks: { replace: (definitions) => checks().replace(definitions), status: () => checks().status() },
+    describeMachine: (signal) =>
+      takeInventory({ command: selfCommand("probe", "inventory"), deadlineMs: inventoryDeadlineMs, log, signal }),
+    exporters: async () => toExporters(await options.endpoint, config.web.telemetry_path),
+    sandbox: () => {
+      const { ok, problems } = checks().sandbox();
+      return ok === undefined ? undefined : { ok, message: problems.join("; ") };
+    },
+    daemonVersion: buildInfo.version,
+    log,
+  });
+  return {
+    name: "node",
+    start: node.start,
+    reconfigure: (next) => warnAboutRestart("server", config.server, next.server, log),
+    families: node.families,
+    status: node.status,
+    stop: node.stop,
+  };
+}
+
+function toExporters({ addresses, secure }: Endpoint, metricsPath: string): Exporter[] {
+  const port = Number(/:(\d+)$/.exec(addresses[0] ?? "")?.[1] ?? Number.NaN);
+  if (Number.isNaN(port)) return [];
+  return [{ type: "node_exporter", port, scheme: secure ? "https" : "http", metrics_path: metricsPath }];
+}
+
+function warnAboutRestart(section: string, before: unknown, after: unknown, log: Logger): void {
+  if (JSON.stringify(before) !== JSON.stringify(after)) log.warn("a changed setting needs a restart", { section });
+}

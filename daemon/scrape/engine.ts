@@ -1,0 +1,141 @@
+import { silentLogger, type Logger } from "../../runtime/log.ts";
+import { type CollectorOutcome, describeOutcomes } from "./own-families.ts";
+import { assemblePage, type PagePart } from "./page.ts";
+import { emptyReading, type PageSource, type Reading, toFamilyBytes } from "./reading.ts";
+import { createSlot, type Slot, type SlotStatus } from "./slot.ts";
+import type { CollectorSource } from "./source.ts";
+
+/** Makes metrics pages. Scrapes that ask for the same at the same time share one page. */
+export interface ScrapeEngine {
+  readonly collectorNames: readonly string[];
+  /** `names`: the collectors to ask, undefined for all. What is not ready after `deadlineMs` is left out. */
+  scrape(names: readonly string[] | undefined, deadlineMs: number): Promise<Uint8Array>;
+  /** False when this scrape would join one that is running. */
+  startsCollection(names: readonly string[] | undefined, deadlineMs: number): boolean;
+  /** One collector for checks, at most `maxAgeMs` old; undefined when it is not enabled. Never rejects. */
+  reading(
+    name: string,
+    limits: { readonly maxAgeMs: number; readonly deadlineMs: number },
+  ): Promise<Reading | undefined>;
+  /** Collections that are running. */
+  running(): number;
+  status(): Record<string, SlotStatus>;
+}
+
+export interface EngineOptions {
+  readonly sources: readonly CollectorSource[];
+  readonly timeoutMs: number;
+  /** Families that are on every page, filtered or not. */
+  readonly pageSources: readonly PageSource[];
+  /** Collectors that are no part of any page: only checks read them. */
+  readonly offPage?: ReadonlySet<string>;
+  readonly log?: Logger;
+}
+
+export function createScrapeEngine({
+  sources,
+  timeoutMs,
+  pageSources,
+  offPage = new Set(),
+  log = silentLogger,
+}: EngineOptions): ScrapeEngine {
+  const slots = new Map(
+    sources
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      .map((source) => [source.name, createSlot({ source, timeoutMs, log })]),
+  );
+  const onPage = [...slots.values()].filter(({ name }) => !offPage.has(name));
+  const inFlight = new Map<string, Promise<Uint8Array>>();
+  const clashesTold = new Set<string>();
+
+  const scrape: ScrapeEngine["scrape"] = (names, deadlineMs) => {
+    const key = keyOf(names, deadlineMs);
+    const shared = inFlight.get(key);
+    if (shared !== undefined) return shared;
+    const page = makePage(names, deadlineMs).finally(() => inFlight.delete(key));
+    inFlight.set(key, page);
+    return page;
+  };
+
+  const makePage = async (names: readonly string[] | undefined, deadlineMs: number): Promise<Uint8Array> => {
+    const wanted = onPage.filter(({ name }) => names?.includes(name) ?? true);
+    const outcomes = await readAll(wanted, deadlineMs);
+    const parts: PagePart[] = outcomes.map(({ name, reading }) => ({ name, families: reading.families }));
+    const own = toFamilyBytes((await Promise.all(pageSources.map((source) => source.families()))).flat());
+    const { bytes, clashes } = assemblePage([
+      ...parts,
+      { name: "", families: [...own, ...describeOutcomes(outcomes)] },
+    ]);
+    tellClashes(clashes);
+    return bytes;
+  };
+
+  const tellClashes = (clashes: readonly string[]): void => {
+    const fresh = clashes.filter((family) => !clashesTold.has(family));
+    if (fresh.length === 0) return;
+    for (const family of fresh) clashesTold.add(family);
+    log.error("text files have metrics with names that are taken, they are left out", { families: fresh });
+  };
+
+  return {
+    collectorNames: onPage.map(({ name }) => name),
+    scrape,
+    reading: async (name, { maxAgeMs, deadlineMs }) => {
+      const slot = slots.get(name);
+      if (slot === undefined) return undefined;
+      const { reading, worthWaiting } = slot.recent(maxAgeMs);
+      const late = emptyReading("timeout", 0, slot.status().error ?? "no answer in time");
+      return worthWaiting ? withDeadline(reading, deadlineMs, late) : late;
+    },
+    startsCollection: (names, deadlineMs) => !inFlight.has(keyOf(names, deadlineMs)),
+    running: () => inFlight.size,
+    status: () => Object.fromEntries([...slots].map(([name, slot]) => [name, slot.status()])),
+  };
+}
+
+function keyOf(names: readonly string[] | undefined, deadlineMs: number): string {
+  return `${names === undefined ? "*" : names.toSorted().join(",")} ${deadlineMs}`;
+}
+
+async function withDeadline(reading: Promise<Reading>, deadlineMs: number, late: Reading): Promise<Reading> {
+  const timeout = Promise.withResolvers<Reading>();
+  const timer = setTimeout(() => timeout.resolve(late), deadlineMs);
+  return Promise.race([reading, timeout.promise]).finally(() => clearTimeout(timer));
+}
+
+/** Waits for all that are worth it, up to the deadline; what has not come is a timeout. */
+function readAll(slots: readonly Slot[], deadlineMs: number): Promise<CollectorOutcome[]> {
+  const startedAt = performance.now();
+  const readings = new Map<string, Reading>();
+  return new Promise((resolve) => {
+    let awaited = 1;
+    const finish = (): void => {
+      clearTimeout(timer);
+      resolve(
+        slots.map((slot) => ({
+          name: slot.name,
+          reading: readings.get(slot.name) ?? late(),
+          skippedTotal: slot.skippedTotal(),
+        })),
+      );
+    };
+    const late = (): Reading => {
+      const seconds = (performance.now() - startedAt) / 1000;
+      return emptyReading("timeout", seconds, "no answer before the scrape had to end");
+    };
+    const timer = setTimeout(finish, deadlineMs);
+    const settled = (): void => {
+      awaited--;
+      if (awaited === 0) finish();
+    };
+    for (const slot of slots) {
+      const { reading, worthWaiting } = slot.read();
+      if (worthWaiting) awaited++;
+      void reading.then((result) => {
+        readings.set(slot.name, result);
+        if (worthWaiting) settled();
+      });
+    }
+    settled();
+  });
+}

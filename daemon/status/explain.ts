@@ -1,0 +1,100 @@
+import type { CommandDef } from "citty";
+import { builtinChecks } from "../../checks/builtin/registry.ts";
+import { actionTexts, type ErrorCode, sxids, xids } from "../../checks/catalogue/catalogue.ts";
+import { ExitCode, ExitError } from "../../runtime/exit.ts";
+import { closest } from "../../runtime/suggest.ts";
+
+export const explainCommand: CommandDef = {
+  meta: {
+    name: "explain",
+    description: "What an error or a check means and what to do: explain xid 79, explain sxid 20034, explain mounts.",
+  },
+  args: {
+    what: { type: "positional", required: true, description: "xid, sxid, or the name of a builtin check" },
+    code: { type: "positional", required: false, description: "Number of the Xid or SXid" },
+  },
+  run: async ({ args: { what, code } }) => {
+    process.stdout.write(`${explain(String(what), code === undefined ? undefined : String(code))}\n`);
+  },
+};
+
+/** Throws ExitError for what there is nothing to say about. */
+export function explain(what: string, code: string | undefined): string {
+  if (what === "xid") return explainCode("Xid", xids, code);
+  if (what === "sxid") return explainCode("SXid", sxids, code);
+  const check = builtinChecks.find(({ name }) => name === what);
+  if (check === undefined) {
+    const names = builtinChecks.map(({ name }) => name);
+    const near = closest(what, ["xid", "sxid", ...names]);
+    const hint = near === undefined ? `known: xid, sxid, ${names.join(", ")}` : `did you mean ${near}?`;
+    throw new ExitError(ExitCode.usage, `nothing is known about "${what}"; ${hint}`);
+  }
+  const { name, description, explanation, parameters, source } = check;
+  const listed = Object.entries(parameters.properties).map(([key, property]) => {
+    const standard = property.default === undefined ? "" : ` (${JSON.stringify(property.default)})`;
+    return `  ${key}${standard}\n      ${property.description ?? ""}`;
+  });
+  return [
+    `${name}: ${description}`,
+    ...explanation.map((paragraph) => `\n${wrap(paragraph)}`),
+    `\nJudges what the collector ${source} sees. Parameters, in daemon.yaml under checks.builtin.${name} or in a policy:`,
+    ...listed,
+  ].join("\n");
+}
+
+const levels: Readonly<Record<ErrorCode["level"], string>> = {
+  info: "No reason to touch the node: the health checks do not judge it.",
+  warning: "A warning: look at the node when there is time.",
+  critical: "Critical: the GPU or the fabric is not usable until something is done.",
+};
+
+function explainCode(kind: "Xid" | "SXid", table: ReadonlyMap<number, ErrorCode>, text: string | undefined): string {
+  if (text === undefined || !/^\d+$/.test(text)) {
+    throw new ExitError(
+      ExitCode.usage,
+      `give the number: aami explain ${kind.toLowerCase()} ${kind === "Xid" ? 79 : 20034}`,
+    );
+  }
+  const known = table.get(Number(text));
+  if (known === undefined) {
+    throw new ExitError(
+      ExitCode.failure,
+      `${kind} ${text} is not in this version's catalogue; ask the vendor's support`,
+    );
+  }
+  const { code, level, action, mnemonic, title } = known;
+  const check = kind === "Xid" ? "gpu_xid" : "nvswitch_sxid";
+  const source =
+    kind === "Xid"
+      ? "The NVIDIA driver has reported it about a GPU, in the kernel log."
+      : "An NVSwitch has reported it, in the kernel log. Where the log calls it Fatal, that goes before this catalogue.";
+  return [
+    `${kind} ${code}: ${title}${mnemonic === "" ? "" : ` (${mnemonic})`}`,
+    "",
+    wrap(source),
+    wrap(levels[level]),
+    "",
+    `What to do (${action}):`,
+    wrap(actionTexts[action]),
+    ...(action === "reset_gpu" || action === "reboot"
+      ? ["", wrap("If it has come back after two reboots, have the hardware looked at instead.")]
+      : []),
+    "",
+    `See also: aami explain ${check}`,
+  ].join("\n");
+}
+
+const width = 100;
+
+function wrap(text: string): string {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + word.length + 1 > width) {
+      lines.push(line);
+      line = "";
+    }
+    line += line === "" ? word : ` ${word}`;
+  }
+  return [...lines, line].join("\n");
+}

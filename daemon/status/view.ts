@@ -1,0 +1,224 @@
+import { hostname } from "node:os";
+import { type CheckState, currentStatus, isAbsent } from "../../checks/metrics.ts";
+import type { SandboxReport } from "../../checks/service.ts";
+import { type Action, type Finding, type Status, worseFirst } from "../../checks/verdict.ts";
+import type { HardwareEvent } from "../../collectors/events.ts";
+import type { StuckJob } from "../../collectors/probe/abandonment.ts";
+import { buildInfo } from "../../runtime/version.ts";
+import type { SlotStatus } from "../scrape/slot.ts";
+
+/** The answer of GET /api/v1/status. Keys are snake_case with units, times ISO 8601; what is not known is absent. */
+export interface StatusView {
+  readonly hostname: string;
+  /** The worst of the checks that have something to judge. */
+  readonly status: Status;
+  readonly now: string;
+  readonly started_at: string;
+  readonly ready: boolean;
+  readonly version: Readonly<Record<string, string>>;
+  readonly checks: ChecksView;
+  readonly collectors: Readonly<Record<string, CollectorView>>;
+  readonly stuck: readonly StuckView[];
+  readonly probe_processes: { readonly running: number; readonly abandoned: number };
+  /** Registration and policies, on a node with a state directory. */
+  readonly node?: unknown;
+  readonly events: readonly EventView[];
+}
+
+export interface ChecksView {
+  readonly sandbox?: SandboxView;
+  readonly checks: readonly CheckView[];
+}
+
+export interface SandboxView {
+  readonly ok?: boolean;
+  readonly problems: readonly string[];
+  readonly user?: string;
+  readonly cgroup?: string;
+  readonly kernel_limits?: readonly string[];
+}
+
+export interface CheckView {
+  readonly name: string;
+  /** `absent`: a builtin check on a node without what it judges. Absent key: it has not run yet. */
+  readonly status?: Status | "absent";
+  readonly since?: string;
+  readonly summary?: string;
+  readonly action?: Action;
+  readonly findings?: readonly Finding[];
+  readonly language: string;
+  readonly source: string;
+  readonly policy_id?: string;
+  readonly group_id?: string;
+  readonly running: boolean;
+  readonly stale: boolean;
+  readonly age_seconds?: number;
+  readonly next_run_seconds: number;
+  readonly skipped_runs: number;
+  readonly outcome?: string;
+  readonly exit_code?: number;
+  readonly error?: string;
+  readonly duration_seconds?: number;
+  readonly started_at?: string;
+}
+
+export interface CollectorView {
+  /** Absent before the first reading. */
+  readonly state?: string;
+  readonly duration_seconds: number;
+  readonly series: number;
+  readonly error?: string;
+  readonly skipped_total: number;
+}
+
+export interface StuckView {
+  readonly job: string;
+  readonly step: string;
+  readonly pid: number;
+  readonly kernel_function?: string;
+  readonly duration_seconds: number;
+}
+
+export type EventView = Omit<HardwareEvent, "key" | "atMs"> & { readonly at: string };
+
+export interface StatusFacts {
+  readonly startedAt: number;
+  readonly ready: boolean;
+  readonly checks: ChecksView;
+  readonly collectors: Readonly<Record<string, SlotStatus>>;
+  readonly stuck: readonly StuckJob[];
+  readonly processes: StatusView["probe_processes"];
+  readonly node: unknown;
+  /** Oldest first. */
+  readonly events: readonly HardwareEvent[];
+  readonly now?: Date;
+}
+
+const eventsShown = 100;
+
+export function toStatusView(facts: StatusFacts): StatusView {
+  const { startedAt, ready, checks, collectors, stuck, processes, node, events, now = new Date() } = facts;
+  const { version, revision, branch, buildDate, runtime, platform } = buildInfo;
+  return {
+    hostname: hostname(),
+    status: overallStatus(checks.checks),
+    now: now.toISOString(),
+    started_at: new Date(startedAt).toISOString(),
+    ready,
+    version: { version, revision, branch, build_date: buildDate, runtime, platform },
+    checks,
+    collectors: toCollectorViews(collectors),
+    stuck: stuck.map(toStuckView),
+    probe_processes: processes,
+    ...(node !== undefined && { node }),
+    events: events.slice(-eventsShown).reverse().map(toEventView),
+  };
+}
+
+/** Without the script and its series: those are on the page of metrics. */
+export function toCheckView(state: CheckState): CheckView {
+  const { definition, result, ageSeconds, stale, running, nextRunSeconds, skippedRuns } = state;
+  const { name, language, source, policyId, groupId } = definition;
+  return {
+    name,
+    ...(result && toResultView(state, result)),
+    language,
+    source,
+    ...(policyId !== undefined && { policy_id: policyId }),
+    ...(groupId !== undefined && { group_id: groupId }),
+    running,
+    stale,
+    ...(ageSeconds !== undefined && { age_seconds: round(ageSeconds) }),
+    next_run_seconds: round(nextRunSeconds),
+    skipped_runs: skippedRuns,
+  };
+}
+
+function toResultView(state: CheckState, result: NonNullable<CheckState["result"]>): Partial<CheckView> {
+  const { since, startedAt, verdict, message, stderr, outcome, exitCode, error, durationSeconds } = result;
+  const stale = `no result for ${Math.round(state.ageSeconds ?? 0)} s, the last: `;
+  const summary = verdict?.summary ?? message ?? firstLine(stderr) ?? "";
+  return {
+    status: isAbsent(state) ? "absent" : currentStatus(state),
+    since: since ?? startedAt,
+    summary: `${state.stale ? stale : ""}${summary}`,
+    ...(verdict && { action: verdict.action, findings: verdict.findings }),
+    outcome,
+    ...(exitCode !== undefined && { exit_code: exitCode }),
+    ...(error !== undefined && { error }),
+    duration_seconds: round(durationSeconds),
+    started_at: startedAt,
+  };
+}
+
+function firstLine(text: string | undefined): string | undefined {
+  return text?.split("\n", 1)[0];
+}
+
+export function toSandboxView({ ok, problems, facts }: SandboxReport): SandboxView {
+  return {
+    ...(ok !== undefined && { ok }),
+    problems,
+    ...(facts && { user: facts.user, cgroup: facts.cgroup, kernel_limits: facts.kernelLimits }),
+  };
+}
+
+export function toCollectorViews(slots: Readonly<Record<string, SlotStatus>>): Record<string, CollectorView> {
+  return Object.fromEntries(
+    Object.entries(slots).map(([name, { state, durationSeconds, series, error, skippedTotal }]) => [
+      name,
+      {
+        ...(state !== undefined && { state }),
+        duration_seconds: durationSeconds,
+        series,
+        ...(error !== undefined && { error }),
+        skipped_total: skippedTotal,
+      },
+    ]),
+  );
+}
+
+export function toStuckView({ job, step, pid, wchan, sinceMs }: StuckJob): StuckView {
+  return {
+    job,
+    step,
+    pid,
+    ...(wchan !== undefined && { kernel_function: wchan }),
+    duration_seconds: round(sinceMs / 1000),
+  };
+}
+
+export function toEventView({ key: _key, atMs, ...event }: HardwareEvent): EventView {
+  return { at: new Date(atMs).toISOString(), ...event };
+}
+
+/** A check with a verdict on this node. */
+export type JudgedCheck = CheckView & { readonly status: Status };
+
+export function isJudged(check: CheckView): check is JudgedCheck {
+  return check.status !== undefined && check.status !== "absent";
+}
+
+/** The worst of them; a node without a single verdict says nothing about itself. */
+export function overallStatus(checks: readonly CheckView[]): Status {
+  const [worst] = checks.filter(isJudged).toSorted(worseFirst);
+  return worst?.status ?? "unknown";
+}
+
+/** What is wrong, the worst first, among equals what has been so for the shortest time. */
+export function listProblems(checks: readonly CheckView[]): JudgedCheck[] {
+  return checks
+    .filter(isJudged)
+    .filter(({ status }) => status !== "ok")
+    .toSorted((a, b) => worseFirst(a, b) || (b.since ?? "").localeCompare(a.since ?? ""));
+}
+
+/** What to do, the worst finding's first, each once. */
+export function toActions({ action = "none", findings = [] }: CheckView): Action[] {
+  const all = [action, ...findings.map((finding) => finding.action)];
+  return [...new Set(all)].filter((each) => each !== "none");
+}
+
+function round(seconds: number): number {
+  return Math.round(seconds * 1000) / 1000;
+}

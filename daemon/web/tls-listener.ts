@@ -1,0 +1,190 @@
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from "node:http2";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { PeerCertificate, TLSSocket } from "node:tls";
+import type { Logger } from "../../runtime/log.ts";
+import type { Handler } from "./guard.ts";
+import type { ClientPolicy, TlsOptions } from "./tls-options.ts";
+import type { WebConfigSource } from "./web-config.ts";
+
+/** How often the certificate is looked at when no request comes by; requests look too. */
+const watchIntervalMs = 1000;
+const handshakeTimeoutMs = 10_000;
+/**
+ * Longer than Prometheus keeps a connection that is not in use (5 minutes), so that it never sends a scrape over HTTP/2
+ * into one that is being closed: such a scrape would not be tried again.
+ */
+const idleTimeoutMs = 330_000;
+const tlsHandshakeRecord = 0x16;
+
+/** Requests at once on one HTTP/2 connection. */
+const maxConcurrentStreams = 100;
+
+export interface Listener {
+  readonly port: number;
+  /** No new connections; running answers end first unless `force`. */
+  stop(force: boolean): Promise<void>;
+}
+
+export interface TlsListenOptions {
+  readonly hostname: string;
+  readonly port: number;
+  readonly source: WebConfigSource;
+  readonly handler: Handler;
+  readonly log: Logger;
+  readonly timeouts?: { readonly handshakeMs: number; readonly idleMs: number };
+}
+
+/**
+ * HTTPS with HTTP/1.1 and HTTP/2 by node:http2, since Bun.serve shows no client certificate and takes no TLS version.
+ * Certificates are replaced while running; whether clients are asked for one is fixed at start.
+ */
+export function listenTls(options: TlsListenOptions): Promise<Listener> {
+  const { hostname, port, source, handler, log } = options;
+  const { handshakeMs, idleMs } = options.timeouts ?? { handshakeMs: handshakeTimeoutMs, idleMs: idleTimeoutMs };
+  const { tls, http2 } = source.current();
+  if (tls === undefined) throw new Error("the web configuration has no tls_server_config");
+  let active: TlsOptions = tls;
+  const server = createSecureServer({
+    ...active.context,
+    allowHTTP1: true,
+    settings: { maxConcurrentStreams },
+    ...(http2 ? {} : { ALPNCallback: () => "http/1.1" }),
+    requestCert: active.clients.request,
+    rejectUnauthorized: false,
+  });
+  const refresh = (): void => {
+    const latest = currentTls(source);
+    if (latest === undefined || latest === active) return;
+    if (latest.clients.request !== active.clients.request) {
+      log.error("client_auth_type cannot be changed while running, restart the daemon");
+      return;
+    }
+    active = latest;
+    server.setSecureContext(latest.context);
+    log.info("tls certificate replaced");
+  };
+  const sockets = new Set<TLSSocket>();
+  const handshakes = new Map<string, Timer>();
+  server.on("secureConnection", (socket: TLSSocket) => {
+    clearTimeout(handshakes.get(peerOf(socket)));
+    socket.setTimeout(idleMs, () => socket.destroy());
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    const refusal = refuse(socket, active.clients);
+    if (refusal === undefined) return;
+    log.debug("tls client refused", { reason: refusal, client: socket.remoteAddress });
+    socket.destroy();
+  });
+  server.on("tlsClientError", (error) => log.debug("tls handshake failed", { error }));
+  server.on("request", (request: Http2ServerRequest, response: Http2ServerResponse) => {
+    refresh();
+    respond(request, response, handler).catch((error) => {
+      log.error("request failed", { error });
+      response.destroy();
+    });
+  });
+  const watch = setInterval(refresh, watchIntervalMs);
+  watch.unref();
+
+  const door = createServer((socket) => {
+    const peer = peerOf(socket);
+    const timer = setTimeout(() => socket.destroy(), handshakeMs).unref();
+    handshakes.set(peer, timer);
+    socket.on("close", () => {
+      clearTimeout(timer);
+      if (handshakes.get(peer) === timer) handshakes.delete(peer);
+    });
+    sortOut(socket, server);
+  });
+  return new Promise((resolve, reject) => {
+    door.once("error", reject);
+    door.listen(port, hostname, () => {
+      door.off("error", reject);
+      door.on("error", (error) => log.error("tls listener failed", { error }));
+      resolve({
+        port: (door.address() as AddressInfo).port,
+        stop: (force) => {
+          clearInterval(watch);
+          if (force) for (const socket of sockets) socket.destroy();
+          return new Promise((done) => door.close(() => done()));
+        },
+      });
+    });
+  });
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+/** Hands TLS connections on by their first byte; a client that speaks plain HTTP is told so, as Go's server does. */
+function sortOut(socket: Socket, server: Http2SecureServer): void {
+  socket.on("error", () => socket.destroy());
+  socket.once("data", (chunk) => {
+    if (chunk[0] !== tlsHandshakeRecord) {
+      socket.end("HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n");
+      return;
+    }
+    socket.pause();
+    socket.unshift(chunk);
+    server.emit("connection", socket);
+  });
+}
+
+/** Undefined while the file is broken: requests are then refused, and the last good certificate keeps answering. */
+function currentTls(source: WebConfigSource): TlsOptions | undefined {
+  try {
+    return source.current().tls;
+  } catch {
+    return undefined; // the guard in front of the pages reports it
+  }
+}
+
+function refuse(socket: TLSSocket, policy: ClientPolicy): string | undefined {
+  if (!policy.request) return undefined;
+  const certificate = socket.getPeerCertificate() as PeerCertificate | null;
+  if (certificate === null || Object.keys(certificate).length === 0) {
+    return policy.required ? "no client certificate" : undefined;
+  }
+  if (policy.verified && !socket.authorized) return `client certificate: ${String(socket.authorizationError)}`;
+  if (policy.allowedNames.length === 0) return undefined;
+  const names = subjectNames(certificate.subjectaltname ?? "");
+  return policy.allowedNames.some((name) => names.includes(name)) ? undefined : "no allowed name in client certificate";
+}
+
+/** "DNS:a, IP Address:127.0.0.1, URI:spiffe://x" to the bare names; exact matches only, as exporter-toolkit does. */
+function subjectNames(text: string): string[] {
+  return text.split(", ").map((entry) => entry.slice(entry.indexOf(":") + 1));
+}
+
+async function respond(request: Http2ServerRequest, response: Http2ServerResponse, handler: Handler): Promise<void> {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (name.startsWith(":") || value === undefined) continue;
+    headers.set(name, Array.isArray(value) ? value.join(", ") : value);
+  }
+  // No page of the daemon reads a body: whatever is sent is thrown away.
+  request.resume();
+  const path = pathOf(request.url);
+  if (path === undefined || request.method === "CONNECT") {
+    response.statusCode = 400;
+    response.end("Bad Request\n");
+    return;
+  }
+  const answer = await handler(new Request(`https://localhost${path}`, { method: request.method, headers }));
+  response.statusCode = answer.status;
+  for (const [name, value] of answer.headers) response.setHeader(name, value);
+  const body = new Uint8Array(await answer.arrayBuffer());
+  response.end(request.method === "HEAD" ? "" : body);
+}
+
+/** Path and query of "/metrics" or "https://host/metrics". The client's Host has no part in it: it may be anything. */
+function pathOf(target: string): string | undefined {
+  const path = target.replace(/^https?:\/\/[^/?#]+(?=\/)/i, "");
+  return path.startsWith("/") ? path : undefined;
+}

@@ -1,0 +1,42 @@
+export interface TestCounts {
+  readonly passed: number;
+  readonly failed: readonly string[];
+  readonly skipped: readonly string[];
+  /** Test files that the report names; one that could not even be loaded is not among them. */
+  readonly files: ReadonlySet<string>;
+}
+
+/** Counts the cases of a JUnit report as `bun test --reporter=junit` writes it. */
+export function parseJunit(xml: string): TestCounts {
+  const skipped: string[] = [];
+  const files = new Set<string>();
+  let passed = 0;
+  const failed: string[] = [];
+  for (const [, attributes = "", closed, body = ""] of xml.matchAll(caseElement)) {
+    const file = attribute(attributes, "file");
+    const name = `${file}: ${attribute(attributes, "name")}`;
+    files.add(file);
+    if (closed === "/") passed += 1;
+    else if (body.includes("<skipped")) skipped.push(name);
+    else if (/<(failure|error)/.test(body)) failed.push(name);
+    else passed += 1;
+  }
+  return { passed, failed, skipped, files };
+}
+
+// Attribute values are escaped, so a quoted value never contains a quote of its own.
+const caseElement = /<testcase((?:\s+[\w-]+="[^"]*")*)\s*(?:(\/)>|>([\s\S]*?)<\/testcase>)/g;
+
+function attribute(attributes: string, name: string): string {
+  const value = new RegExp(`\\s${name}="([^"]*)"`).exec(attributes)?.[1] ?? "";
+  return value.replace(/&(quot|apos|lt|gt|amp|#10);/g, (entity) => entities[entity] ?? entity);
+}
+
+const entities: Readonly<Record<string, string>> = {
+  "&quot;": '"',
+  "&apos;": "'",
+  "&lt;": "<",
+  "&gt;": ">",
+  "&amp;": "&",
+  "&#10;": "\n",
+};
