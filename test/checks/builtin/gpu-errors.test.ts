@@ -1,0 +1,177 @@
+import { describe, expect, test } from "bun:test";
+import { gpuXid } from "../../../checks/builtin/gpu-xid.ts";
+import { nvswitchSxid } from "../../../checks/builtin/nvswitch-sxid.ts";
+import { actionTexts, sxids, xids } from "../../../checks/catalogue/catalogue.ts";
+import { actions } from "../../../checks/verdict.ts";
+import { type Families, grade, type GradeOptions, noon, runWith, toSamples, verdictOf } from "./grading.ts";
+
+const xid = (code: number, { ago = 60, count = 1, gpu = "0000:3b:00" } = {}): Families => {
+  const labels = { pci_bus_id: gpu, xid: String(code) };
+  return { aami_gpu_xid_errors_total: [[labels, count]], aami_gpu_xid_last_timestamp_seconds: [[labels, noon - ago]] };
+};
+const sxid = (code: number, severity: string, ago = 60): Families => {
+  const labels = { pci_bus_id: "0000:06:00.0", sxid: String(code), severity };
+  return {
+    aami_nvswitch_sxid_errors_total: [[labels, 1]],
+    aami_nvswitch_sxid_last_timestamp_seconds: [[labels, noon - ago]],
+  };
+};
+
+describe("gpu_xid", () => {
+  test.each([
+    ["nothing", {}, "ok", "none", "no Xid that asks for anything"],
+    ["an application's fault", xid(31), "ok", "none", "no Xid that asks for anything"],
+    ["a lost GPU", xid(79), "critical", "reboot", "GPU 0000:3b:00: Xid 79, GPU has fallen off the bus; 1 min ago"],
+    [
+      "a double-bit error, often",
+      xid(48, { count: 3 }),
+      "critical",
+      "reset_gpu",
+      "GPU 0000:3b:00: Xid 48, Double Bit ECC Error; 3 times, last 1 min ago",
+    ],
+    [
+      "a contained memory error",
+      xid(94),
+      "warning",
+      "check_application",
+      "GPU 0000:3b:00: Xid 94, Contained memory error; 1 min ago",
+    ],
+    ["the same, hours ago", xid(94, { ago: 7200 }), "ok", "none", "no Xid that asks for anything"],
+    ["a lost GPU, last week", xid(79, { ago: 7 * 86_400 }), "ok", "none", "no Xid that asks for anything"],
+    [
+      "a code that nobody knows",
+      xid(999),
+      "warning",
+      "contact_support",
+      "GPU 0000:3b:00: Xid 999, not in this daemon's catalogue; 1 min ago",
+    ],
+  ])("%s", (_what, families, status, action, summary) => {
+    expect(verdictOf(gpuXid, families)).toMatchObject({ status, action, summary });
+  });
+
+  test("ignored codes are not judged", () => {
+    expect(verdictOf(gpuXid, xid(79), { parameters: { ignore: [79] } }).status).toBe("ok");
+  });
+
+  test("a source that failed is unknown, a node without NVIDIA has no such check", async () => {
+    expect((await runWith(gpuXid, { state: "failed", reason: "EPERM" })).verdict?.status).toBe("unknown");
+    expect(grade(gpuXid, {}, { companionPresent: false }).absent).toBe("no NVIDIA GPU");
+    expect(grade(gpuXid, xid(79), { companionPresent: false }).absent).toBeUndefined();
+  });
+
+  test("a reboot clears it; coming back after the second asks for an inspection", () => {
+    const at = (bootId: string, families: Families, memory: unknown): GradeOptions & { memory: unknown } => ({
+      bootId,
+      memory: grade(gpuXid, families, { bootId, memory }).memory,
+    });
+    const first = at("boot-1", xid(79), undefined);
+    expect(verdictOf(gpuXid, {}, { ...first, bootId: "boot-2" })).toMatchObject({ status: "ok" });
+    const second = at("boot-2", xid(79, { ago: 40 }), first.memory);
+    expect(verdictOf(gpuXid, xid(79, { ago: 40 }), second)).toMatchObject({
+      action: "reboot",
+      summary: "GPU 0000:3b:00: Xid 79, GPU has fallen off the bus; 40 s ago, again after 1 reboot",
+    });
+    const third = at("boot-3", xid(79, { ago: 20 }), second.memory);
+    expect(verdictOf(gpuXid, xid(79, { ago: 20 }), third)).toMatchObject({
+      status: "critical",
+      action: "inspect_hardware",
+      summary: "GPU 0000:3b:00: Xid 79, GPU has fallen off the bus; 20 s ago, again after 2 reboots",
+    });
+    const other = at("boot-3", xid(79, { gpu: "0000:4c:00" }), second.memory);
+    expect(verdictOf(gpuXid, xid(79, { gpu: "0000:4c:00" }), other).action).toBe("reboot");
+  });
+
+  test("what a reboot does not cure stays after one", () => {
+    const { memory } = grade(gpuXid, xid(54), { bootId: "boot-1" });
+    expect(verdictOf(gpuXid, {}, { bootId: "boot-2", memory })).toMatchObject({
+      status: "warning",
+      action: "inspect_hardware",
+    });
+  });
+
+  test("a daemon that starts again remembers what the kernel's ring has lost", () => {
+    const { memory } = grade(gpuXid, xid(79, { count: 5 }));
+    expect(verdictOf(gpuXid, {}, { memory }).summary).toContain("5 times");
+  });
+
+  test("reboots of a month ago do not count", () => {
+    let memory: unknown;
+    for (const [index, bootId] of ["a", "b"].entries()) {
+      const nowSeconds = noon - (25 - index) * 86_400;
+      const labels = { pci_bus_id: "0000:3b:00", xid: "79" };
+      const families: Families = {
+        aami_gpu_xid_errors_total: [[labels, 1]],
+        aami_gpu_xid_last_timestamp_seconds: [[labels, nowSeconds]],
+      };
+      memory = grade(gpuXid, families, { bootId, memory, nowSeconds }).memory;
+    }
+    memory = grade(gpuXid, xid(79), { bootId: "c", memory }).memory;
+    expect(verdictOf(gpuXid, xid(79), { bootId: "c", memory }).action).toBe("reboot");
+  });
+});
+
+describe("nvswitch_sxid", () => {
+  test.each([
+    ["a fatal one", sxid(20034, "fatal"), "critical", "SXid 20034, LTSSM Fault Up; 1 min ago"],
+    ["one that the catalogue calls fatal and the switch does not", sxid(20034, "warning"), "warning", "SXid 20034"],
+    ["a fatal one that nobody knows", sxid(29999, "fatal"), "critical", "not in this daemon's catalogue"],
+  ])("%s", (_what, families, status, text) => {
+    const verdict = verdictOf(nvswitchSxid, families);
+    expect(verdict).toMatchObject({ status, action: "reboot" });
+    expect(verdict.summary).toContain(text);
+  });
+
+  test("corrected errors ask for nothing", () => {
+    expect(verdictOf(nvswitchSxid, sxid(11012, "warning")).status).toBe("ok");
+  });
+
+  test("no SXid ever: no check; no kernel log: unknown", async () => {
+    expect(grade(nvswitchSxid, {}).absent).toBe("no SXid of an NVSwitch so far");
+    expect((await runWith(nvswitchSxid, { state: "failed", reason: "EPERM" })).verdict?.status).toBe("unknown");
+    expect((await runWith(nvswitchSxid, { state: "ok", samples: toSamples({}) })).outcome).toBe("absent");
+  });
+});
+
+describe("the catalogue", () => {
+  test("has every code once", () => {
+    expect(xids.size).toBe(173);
+    expect(sxids.size).toBe(93);
+    expect([...xids.keys()].every((code) => code >= 1 && code <= 173)).toBe(true);
+    expect([...sxids.keys()].every((code) => code >= 10_000 && code < 30_000)).toBe(true);
+  });
+
+  test.each([
+    [13, "info", "check_application"],
+    [43, "info", "check_application"],
+    [48, "critical", "reset_gpu"],
+    [63, "info", "none"],
+    [64, "critical", "reset_gpu"],
+    [74, "critical", "reset_gpu"],
+    [79, "critical", "reboot"],
+    [94, "warning", "check_application"],
+    [95, "critical", "reset_gpu"],
+    [109, "warning", "reset_gpu"],
+    [119, "critical", "reset_gpu"],
+    [120, "critical", "reset_gpu"],
+    [149, "warning", "reset_gpu"],
+  ] as const)("Xid %d is %s, %s", (code, level, action) => {
+    expect(xids.get(code)).toMatchObject({ code, level, action });
+  });
+
+  test.each([
+    [11012, "info", "none"],
+    [12028, "critical", "reboot"],
+    [20034, "critical", "reboot"],
+    [22013, "info", "none"],
+  ] as const)("SXid %d is %s, %s", (code, level, action) => {
+    expect(sxids.get(code)).toMatchObject({ code, level, action });
+  });
+
+  test("whatever is critical says what to do, and every action has words", () => {
+    const silent = [...xids.values(), ...sxids.values()].filter(
+      ({ level, action, title }) => (level === "critical" && action === "none") || title === "",
+    );
+    expect(silent).toEqual([]);
+    expect(actions.filter((action) => actionTexts[action] === "")).toEqual([]);
+  });
+});

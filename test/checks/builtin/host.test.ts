@@ -1,0 +1,292 @@
+import { describe, expect, test } from "bun:test";
+import { clockSync } from "../../../checks/builtin/clock.ts";
+import { dState } from "../../../checks/builtin/d-state.ts";
+import { fileHandles } from "../../../checks/builtin/file-handles.ts";
+import { kernelModulesLoaded } from "../../../checks/builtin/kernel-modules.ts";
+import { mounts } from "../../../checks/builtin/mounts.ts";
+import { rootDisk } from "../../../checks/builtin/root-disk.ts";
+import { zombies } from "../../../checks/builtin/zombies.ts";
+import type { BuiltinCheck } from "../../../checks/builtin/builtin.ts";
+import { type Families, grade, noon, verdictOf } from "./grading.ts";
+
+const root = { mountpoint: "/", device: "/dev/nvme0n1p2", fstype: "ext4" };
+const data = { mountpoint: "/data", device: "filer:/data", fstype: "nfs4" };
+const disk = (free: number, inodesFree = 900): Families => ({
+  node_filesystem_device_error: [[root, 0]],
+  node_filesystem_size_bytes: [[root, 1e12]],
+  node_filesystem_avail_bytes: [[root, free]],
+  node_filesystem_files: [[root, 1000]],
+  node_filesystem_files_free: [[root, inodesFree]],
+});
+const zombiesOf = (number: number): Families => ({ aami_task_state_processes: [[{ state: "zombie" }, number]] });
+
+interface Case {
+  readonly check: BuiltinCheck;
+  readonly what: string;
+  readonly families: Families;
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly expected: readonly [status: string, action: string, summary: string];
+}
+
+const cases: readonly Case[] = [
+  {
+    check: clockSync,
+    what: "a disciplined clock",
+    families: { node_timex_offset_seconds: 0.0004, node_timex_sync_status: 1 },
+    expected: ["ok", "none", "the clock is 0.4 ms off"],
+  },
+  {
+    check: clockSync,
+    what: "no time service",
+    families: { node_timex_offset_seconds: 0, node_timex_sync_status: 0 },
+    expected: ["warning", "check_configuration", "no time service disciplines the clock"],
+  },
+  {
+    check: clockSync,
+    what: "no time service where none is asked for",
+    families: { node_timex_offset_seconds: 0, node_timex_sync_status: 0 },
+    parameters: { require_synchronised: false },
+    expected: ["ok", "none", "the clock is 0.0 ms off"],
+  },
+  {
+    check: clockSync,
+    what: "a clock that is behind",
+    families: { node_timex_offset_seconds: -0.25, node_timex_sync_status: 1 },
+    expected: ["warning", "check_configuration", "the clock is 0.250 s off"],
+  },
+  {
+    check: clockSync,
+    what: "a clock far ahead",
+    families: { node_timex_offset_seconds: 3, node_timex_sync_status: 0 },
+    expected: ["critical", "check_configuration", "the clock is 3.000 s off"],
+  },
+  {
+    check: clockSync,
+    what: "a kernel that says nothing",
+    families: {},
+    expected: ["unknown", "none", "the kernel gave no clock state"],
+  },
+  {
+    check: fileHandles,
+    what: "few files, no limit of the kernel's",
+    families: { node_filefd_allocated: 5000, node_filefd_maximum: 9.2e18 },
+    expected: ["ok", "none", "5000 of 10000000 file handles in use (0.1 %)"],
+  },
+  {
+    check: fileHandles,
+    what: "many files",
+    families: { node_filefd_allocated: 85, node_filefd_maximum: 100 },
+    expected: ["warning", "check_application", "85 of 100 file handles in use (85 %)"],
+  },
+  {
+    check: fileHandles,
+    what: "nearly all files",
+    families: { node_filefd_allocated: 99, node_filefd_maximum: 100 },
+    expected: ["critical", "check_application", "99 of 100 file handles in use (99 %)"],
+  },
+  {
+    check: fileHandles,
+    what: "no numbers",
+    families: {},
+    expected: ["unknown", "none", "the kernel gave no number of open files"],
+  },
+  {
+    check: zombies,
+    what: "one zombie",
+    families: zombiesOf(1),
+    expected: ["ok", "none", "1 zombie process"],
+  },
+  {
+    check: zombies,
+    what: "a leak",
+    families: zombiesOf(1000),
+    expected: ["warning", "check_application", "1000 zombie processes"],
+  },
+  {
+    check: zombies,
+    what: "a lower limit",
+    families: zombiesOf(30),
+    parameters: { critical_processes: 30, warning_processes: 10 },
+    expected: ["critical", "check_application", "30 zombie processes"],
+  },
+  {
+    check: zombies,
+    what: "no count",
+    families: {},
+    expected: ["unknown", "none", "the processes could not be counted"],
+  },
+  {
+    check: rootDisk,
+    what: "half full",
+    families: disk(5e11),
+    expected: ["ok", "none", "500 GB of 1 TB free (50 %)"],
+  },
+  {
+    check: rootDisk,
+    what: "nearly full",
+    families: disk(8e10),
+    expected: ["warning", "free_space", "/: 80 GB of 1 TB free (8 %)"],
+  },
+  {
+    check: rootDisk,
+    what: "full",
+    families: disk(4e8),
+    expected: ["critical", "free_space", "/: 400 MB of 1 TB free (0 %)"],
+  },
+  {
+    check: rootDisk,
+    what: "without inodes",
+    families: disk(5e11, 0),
+    expected: ["critical", "free_space", "/: 0 of 1000 inodes free"],
+  },
+  {
+    check: rootDisk,
+    what: "not answering",
+    families: { node_filesystem_device_error: [[root, 1]] },
+    expected: ["unknown", "none", "/: the root file system has not answered"],
+  },
+  {
+    check: mounts,
+    what: "all answer",
+    families: { aami_mount_healthy: [[root, 1]], aami_mount_probe_info: [[{ ...root, state: "ok" }, 1]] },
+    expected: ["ok", "none", "1 mount probed, all answer"],
+  },
+  {
+    check: mounts,
+    what: "a hung server",
+    families: {
+      aami_mount_healthy: [
+        [root, 1],
+        [data, 0],
+      ],
+      aami_mount_probe_info: [[{ ...data, state: "stuck", step: "statfs", error: "" }, 1]],
+      aami_mount_stuck_seconds: [[data, 400]],
+    },
+    expected: ["critical", "check_storage", "/data: hangs for 6 min in statfs (nfs4 from filer:/data)"],
+  },
+  {
+    check: mounts,
+    what: "a stale handle",
+    families: {
+      aami_mount_healthy: [[data, 0]],
+      aami_mount_probe_info: [[{ ...data, state: "failed", step: "stat", error: "ESTALE" }, 1]],
+    },
+    expected: ["critical", "check_storage", "/data: fails with ESTALE (nfs4 from filer:/data)"],
+  },
+  {
+    check: mounts,
+    what: "an ignored one",
+    families: { aami_mount_healthy: [[data, 0]] },
+    parameters: { ignore: ["/data"] },
+    expected: ["ok", "none", "0 mounts probed, all answer"],
+  },
+  {
+    check: mounts,
+    what: "an expected one that is missing",
+    families: { aami_mount_expected_present: [[{ mountpoint: "/scratch", level: "warning" }, 0]] },
+    expected: ["warning", "check_storage", "/scratch: expected and not mounted"],
+  },
+  {
+    check: mounts,
+    what: "one that became read-only",
+    families: { aami_mount_readonly_expected_mismatch: [[{ mountpoint: "/data", level: "critical" }, 1]] },
+    expected: ["critical", "check_storage", "/data: read-only where it should be writable, or the other way round"],
+  },
+  {
+    check: mounts,
+    what: "no inodes",
+    families: { aami_mount_inodes_exhausted: [[root, 1]] },
+    expected: ["critical", "free_space", "/: no inode left: no file can be created"],
+  },
+  {
+    check: mounts,
+    what: "errors of ext4",
+    families: { aami_mount_filesystem_errors: [[root, 2]] },
+    expected: ["warning", "check_storage", "/: ext4 has recorded 2 errors since its last fsck"],
+  },
+  {
+    check: mounts,
+    what: "no probe for long",
+    families: { aami_mount_probe_info: [[{ ...data, state: "ok" }, 1]] },
+    expected: ["unknown", "none", "/data: no probe has come to an end for a while"],
+  },
+  {
+    check: kernelModulesLoaded,
+    what: "all there",
+    families: { aami_kernel_module_loaded: [[{ module: "nvidia_peermem" }, 1]] },
+    parameters: { required: ["nvidia-peermem"] },
+    expected: ["ok", "none", "1 required module loaded"],
+  },
+  {
+    check: kernelModulesLoaded,
+    what: "one missing",
+    families: { aami_kernel_module_loaded: [[{ module: "nvidia" }, 1]] },
+    parameters: { required: ["nvidia", "mlx5_ib"] },
+    expected: ["critical", "check_configuration", "mlx5_ib: the module is not loaded"],
+  },
+];
+
+test.each(cases.map((entry) => [entry.check.name, entry.what, entry] as const))("%s: %s", (_name, _what, entry) => {
+  const { status, action, summary } = verdictOf(entry.check, entry.families, { parameters: entry.parameters ?? {} });
+  expect([status, action, summary]).toEqual([...entry.expected]);
+});
+
+test("root_disk waits for the first probe", () => {
+  expect(grade(rootDisk, {}).absent).toBe("the root file system has not been probed yet");
+});
+
+test("kernel_modules without a list judges nothing", () => {
+  expect(grade(kernelModulesLoaded, {}).absent).toBe("no module is required");
+});
+
+describe("d_state", () => {
+  const blocked = (name: string, start = 77): Families => ({
+    aami_task_blocked_start_ticks: [[{ pid: "812", name }, start]],
+  });
+  const after = (seconds: readonly number[], families: Families, bootId = "boot-1") => {
+    let memory: unknown;
+    for (const second of seconds.slice(0, -1)) {
+      memory = grade(dState, families, { memory, nowSeconds: noon + second }).memory;
+    }
+    return verdictOf(dState, families, { memory, nowSeconds: noon + (seconds.at(-1) ?? 0), bootId });
+  };
+
+  test("a short wait is none of its business", () => {
+    expect(after([0, 60, 120], blocked("fio"))).toMatchObject({ status: "ok" });
+  });
+
+  test("five minutes are a warning", () => {
+    expect(after([0, 60, 120, 180, 240, 300], blocked("fio"))).toMatchObject({
+      status: "warning",
+      action: "check_storage",
+      summary: "fio (pid 812): in uninterruptible sleep for 5 min",
+    });
+  });
+
+  test("a driver's own process is critical and needs a reboot", () => {
+    expect(after([0, 120, 240, 360], blocked("nvidia-smi"))).toMatchObject({ status: "critical", action: "reboot" });
+  });
+
+  test("one look that found it awake does not start its time anew", () => {
+    let memory = grade(dState, blocked("fio"), { nowSeconds: noon }).memory;
+    memory = grade(dState, {}, { memory, nowSeconds: noon + 60 }).memory;
+    memory = grade(dState, blocked("fio"), { memory, nowSeconds: noon + 120 }).memory;
+    memory = grade(dState, blocked("fio"), { memory, nowSeconds: noon + 240 }).memory;
+    expect(verdictOf(dState, blocked("fio"), { memory, nowSeconds: noon + 300 }).status).toBe("warning");
+  });
+
+  test("the same number with another start is another process", () => {
+    const memory = grade(dState, blocked("fio"), { nowSeconds: noon }).memory;
+    expect(verdictOf(dState, blocked("fio", 99), { memory, nowSeconds: noon + 120 }).status).toBe("ok");
+  });
+
+  test("times of before a reboot are forgotten", () => {
+    expect(after([0, 60, 120, 180, 240, 300], blocked("fio"), "boot-2").status).toBe("ok");
+  });
+
+  test("ignored names may wait", () => {
+    const memory = grade(dState, blocked("fio"), { nowSeconds: noon }).memory;
+    const parameters = { ignore: ["fio"], minimum_seconds: 60 };
+    expect(verdictOf(dState, blocked("fio"), { memory, nowSeconds: noon + 100, parameters }).status).toBe("ok");
+  });
+});

@@ -1,0 +1,240 @@
+import { describe, expect, test } from "bun:test";
+import { xids } from "../../../checks/catalogue/catalogue.ts";
+import { createEventLog, type EventLog, type EventStorage, type HardwareEvent } from "../../../collectors/events.ts";
+import { encodeFamilies } from "../../../collectors/exposition.ts";
+import type { KernelLog } from "../../../collectors/kmsg/follower.ts";
+import { parseRecord } from "../../../collectors/kmsg/record.ts";
+import { createThrottle } from "../../../collectors/kmsg/throttle.ts";
+import { type KernelWatch, watchKernelLog } from "../../../collectors/kmsg/watch.ts";
+import { xidSeverity } from "../../../collectors/kmsg/xid-severity.ts";
+import { silentLogger } from "../../../runtime/log.ts";
+
+const xid = (code: number, bus = "0000:3b:00"): string => `NVRM: Xid (PCI:${bus}): ${code}, pid=7, name=x, text`;
+
+/** A ring buffer like the kernel's, in place of /dev/kmsg: the oldest records go when it is full. */
+function createRing(size: number) {
+  const lines: { sequence: number; text: string }[] = [];
+  let sequence = 0;
+  return {
+    write: (text: string): void => {
+      lines.push({ sequence: sequence++, text });
+      if (lines.length > size) lines.shift();
+    },
+    open: (_device: string, firstSequence?: number): KernelLog => {
+      let position = 0;
+      let next = firstSequence;
+      return {
+        read: (limit) => {
+          const found = lines.filter((line) => line.sequence >= Math.max(position, firstSequence ?? 0)).slice(0, limit);
+          let lost = 0;
+          const records = found.map(({ sequence: number, text }) => {
+            if (next !== undefined) lost += number - next;
+            next = number + 1;
+            position = next;
+            return parseRecord(Buffer.from(`3,${number},${number * 1000},-;${text}\n`));
+          });
+          return { records, lost, isEnd: found.length < limit };
+        },
+        nextSequence: () => next,
+        close: () => {},
+      };
+    },
+  };
+}
+
+/** The disk of a daemon: what is flushed outlives it. */
+function createDisk(): EventStorage {
+  const stored: HardwareEvent[] = [];
+  const texts = new Map<string, string>();
+  return {
+    loadEvents: () => ({ events: [...stored], texts: new Map(texts) }),
+    saveEvents: (events, changed) => {
+      stored.push(...events);
+      for (const [name, text] of changed) texts.set(name, text);
+    },
+    forgetEvents: () => {},
+  };
+}
+
+interface Life {
+  readonly watch: KernelWatch;
+  readonly events: EventLog;
+  end(): void;
+}
+
+function live(
+  ring: ReturnType<typeof createRing>,
+  disk: EventStorage,
+  { bootId }: { readonly bootId: string | undefined } = { bootId: "boot-1" },
+): Life {
+  const events = createEventLog({ storage: disk, log: silentLogger, later: () => {} });
+  const options = { device: "/dev/kmsg", acceptUserRecords: false, bootId, log: silentLogger, events };
+  const watch = watchKernelLog({ ...options, open: ring.open });
+  const end = (): void => {
+    watch.stop();
+    events.close();
+  };
+  return { watch, events, end };
+}
+
+function page(watch: KernelWatch): string {
+  return encodeFamilies(watch.counts.families())
+    .map(({ text }) => text)
+    .join("");
+}
+
+const xidLine = (code: number, count: number): string =>
+  `aami_gpu_xid_errors_total{pci_bus_id="0000:3b:00",xid="${code}"} ${count}\n`;
+
+describe("over a restart of the daemon", () => {
+  test("nothing is counted twice, nothing is forgotten", () => {
+    const [ring, disk] = [createRing(100), createDisk()];
+    ring.write(xid(79));
+    ring.write("harmless");
+    const first = live(ring, disk);
+    expect(page(first.watch)).toContain(xidLine(79, 1));
+    first.end();
+    ring.write(xid(79));
+    const second = live(ring, disk);
+    expect(page(second.watch)).toContain(xidLine(79, 2));
+    expect(second.events.since(0).map(({ key, code, severity }) => [key, code, severity])).toEqual([
+      ["kmsg:boot-1:0", 79, "critical"],
+      ["kmsg:boot-1:2", 79, "critical"],
+    ]);
+    second.end();
+  });
+
+  test("what the ring has lost since stays counted, and the gap is told", () => {
+    const [ring, disk] = [createRing(3), createDisk()];
+    ring.write(xid(79));
+    live(ring, disk).end();
+    for (let line = 0; line < 10; line++) ring.write("harmless");
+    const second = live(ring, disk);
+    expect(page(second.watch)).toContain(xidLine(79, 1));
+    expect(page(second.watch)).toContain("aami_kernel_log_lost_records_total 7\n");
+    expect(second.events.since(0).length).toBe(1);
+    second.end();
+    const third = live(ring, disk);
+    expect(page(third.watch)).toContain("aami_kernel_log_lost_records_total 7\n");
+    third.end();
+  });
+
+  test.each([
+    ["another boot", "boot-2"],
+    ["a kernel that tells no boot id", undefined],
+  ])("%s counts its own records from the start; the events of before remain", (_name, bootId) => {
+    const disk = createDisk();
+    const before = createRing(100);
+    before.write(xid(79));
+    before.write(xid(79));
+    live(before, disk).end();
+    const after = createRing(100);
+    after.write(xid(48));
+    const second = live(after, disk, { bootId });
+    expect(page(second.watch)).toContain(xidLine(48, 1));
+    expect(page(second.watch)).not.toContain('xid="79"');
+    expect(second.events.since(0).map(({ code }) => code)).toContain(79);
+    second.end();
+  });
+
+  test.each([
+    ["no JSON"],
+    ['"text"'],
+    ['{"bootId":"boot-1"}'],
+    ['{"bootId":"boot-1","nextSequence":-0.5,"counted":[]}'],
+  ])("a memory that reads %s is not used", (text) => {
+    const [ring, disk] = [createRing(100), createDisk()];
+    disk.saveEvents([], new Map([["kmsg", text]]), 10);
+    ring.write(xid(79));
+    const life = live(ring, disk);
+    expect(page(life.watch)).toContain(xidLine(79, 1));
+    life.end();
+  });
+});
+
+test("a flood of 100,000 lines is counted in full, told now and then, and holds up nothing", async () => {
+  const ring = createRing(1e6);
+  const lines = 100_000;
+  for (let line = 0; line < lines; line++) {
+    ring.write(line % 2 === 0 ? xid(13) : `blk_update_request: I/O error, dev sdb, sector ${line} op 0x0:(READ)`);
+  }
+  const { watch, events, end } = live(createPagedRing(ring), createDisk());
+  let slowestMs = 0;
+  for (let at = performance.now(), deadline = at + 60_000; performance.now() < deadline;) {
+    await Bun.sleep(1);
+    slowestMs = Math.max(slowestMs, performance.now() - at);
+    at = performance.now();
+    if (page(watch).includes(xidLine(13, lines / 2))) break;
+  }
+  expect(page(watch)).toContain(xidLine(13, lines / 2));
+  expect(page(watch)).toContain(`event="disk_io_error",severity="warning"} ${lines / 2}\n`);
+  const told = events.since(0);
+  expect(told.length).toBeGreaterThanOrEqual(20);
+  expect(told.length).toBeLessThan(100);
+  expect(slowestMs).toBeLessThan(10_000);
+  end();
+}, 90_000);
+
+/** The same ring without its linear search, which would be slower than what is measured. */
+function createPagedRing(ring: ReturnType<typeof createRing>): ReturnType<typeof createRing> {
+  const all = ring.open("").read(Infinity).records;
+  return {
+    ...ring,
+    open: () => {
+      let at = 0;
+      return {
+        read: (limit) => {
+          const records = all.slice(at, at + limit);
+          at += records.length;
+          return { records, lost: 0, isEnd: at >= all.length };
+        },
+        nextSequence: () => at,
+        close: () => {},
+      };
+    },
+  };
+}
+
+test("a throttle lets a burst through, then one per interval, for each kind on its own", () => {
+  const throttle = createThrottle({ burst: 2, refillSeconds: 10 });
+  const asked: [string, number][] = [
+    ["a", 0],
+    ["a", 0],
+    ["a", 1],
+    ["b", 1],
+    ["a", 9],
+    ["a", 12],
+    ["a", 13],
+    ["a", 100],
+    ["a", 100],
+    ["a", 100],
+  ];
+  expect(asked.map(([kind, at]) => throttle.admits(kind, at))).toEqual([
+    true,
+    true,
+    false,
+    true,
+    false,
+    true,
+    false,
+    true,
+    true,
+    false,
+  ]);
+});
+
+test.each([
+  [79, "GPU has fallen off the bus.", "critical"],
+  [13, "Graphics Exception", "info"],
+  [154, "GPU recovery action changed from 0x0 (None) to 0x1 (GPU Reset Required)", "warning"],
+  [149, "NETIR_LINK_EVT Fatal XC0 i0 Link 07 (0x1 0x2)", "critical"],
+  [149, "NETIR_LINK_EVT Nonfatal XC0 i0 Link 07 (0x1 0x2)", "warning"],
+  [9999, "of a later driver", "warning"],
+] as const)("Xid %d, %s: %s", (code, message, severity) => {
+  expect(xidSeverity(code, message)).toBe(severity);
+});
+
+test("the severity of an Xid is that of the checks' catalogue", () => {
+  expect(xids.size).toBeGreaterThan(150);
+  expect([...xids.values()].filter(({ code, level }) => xidSeverity(code, "") !== level)).toEqual([]);
+});

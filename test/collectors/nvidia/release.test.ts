@@ -1,0 +1,30 @@
+import { expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { readReleaseRequest, writeReleaseRequest } from "../../../collectors/nvidia/release.ts";
+import { createWorkspace } from "../../harness/workspace.ts";
+
+const nowMs = 1_000_000;
+const day = 24 * 3_600_000;
+
+test.each([
+  ["a time to come", '{"untilMs":1005000}', { untilMs: 1_005_000 }],
+  ["a time gone by", '{"untilMs":999999}', undefined],
+  ["a time far off is cut to a day", '{"untilMs":1e300}', { untilMs: nowMs + day }],
+  ["no number", '{"untilMs":"soon"}', undefined],
+  ["no object", "17", undefined],
+  ["null", "null", undefined],
+  ["half a file", '{"untilMs":10', undefined],
+  ["an empty file", "", undefined],
+])("%s", (_, text, wanted) => {
+  using workspace = createWorkspace();
+  writeFileSync(workspace.file("gpu-release"), text);
+  expect(readReleaseRequest(workspace.file("gpu-release"), nowMs)).toEqual(wanted);
+});
+
+test("no file asks for nothing; a request makes the folder it needs", () => {
+  using workspace = createWorkspace();
+  const file = workspace.file("run/gpu-release");
+  expect(readReleaseRequest(file, nowMs)).toBeUndefined();
+  writeReleaseRequest(file, { untilMs: nowMs + 1 });
+  expect(readReleaseRequest(file, nowMs)).toEqual({ untilMs: nowMs + 1 });
+});

@@ -1,0 +1,208 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { selfCommand } from "../../runtime/self.ts";
+import { type RunningDaemon, startDaemonProcess } from "./running-daemon.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "aami-daemon-"));
+
+describe("the HTTP surface", () => {
+  let daemon: RunningDaemon;
+  beforeAll(async () => {
+    daemon = await startDaemonProcess("--no-collector.filefd");
+  });
+  afterAll(() => daemon[Symbol.asyncDispose]());
+
+  test("the page is text, sorted, and holds what every exporter's page holds", async () => {
+    const response = await daemon.get("/metrics");
+    expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
+    const page = await response.text();
+    const families = [...page.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
+    expect(families).toEqual(families.toSorted());
+    expect(new Set(families).size).toBe(families.length);
+    for (const name of ["node_load1", "process_cpu_seconds_total", "node_exporter_build_info", "aami_build_info"]) {
+      expect(families).toContain(name);
+    }
+    expect(page).toContain('node_scrape_collector_success{collector="loadavg"} 1\n');
+    expect(page).toContain('aami_collector_state{collector="loadavg",state="ok"} 1\n');
+    expect(page).toContain('aami_collector_state{collector="loadavg",state="timeout"} 0\n');
+    expect(page).toContain('aami_scrape_series{collector="loadavg"} 3\n');
+    expect(page).toContain('promhttp_metric_handler_requests_total{code="503"} 0\n');
+    expect(page).toEndWith("\n");
+  });
+
+  test.each([
+    ["GET", "/metrics", 200, "# HELP"],
+    ["POST", "/metrics", 200, "# HELP"],
+    ["DELETE", "/metrics?collect[]=loadavg", 200, "node_load1"],
+    ["GET", "/", 200, "AAMI node daemon"],
+    ["GET", "/healthz", 200, "healthy"],
+    ["GET", "/health", 200, "healthy"],
+    ["GET", "/-/healthy", 200, "healthy"],
+    ["GET", "/readyz", 200, "ready"],
+    ["GET", "/-/ready", 200, "ready"],
+    ["GET", "/-/reload", 405, "Only POST or PUT requests allowed"],
+    ["GET", "/nonsense", 404, "404 page not found"],
+    ["GET", "/metrics/", 404, "404 page not found"],
+    ["GET", "/metrics?collect[]=loadavg&exclude[]=time", 400, "Combined collect and exclude queries are not allowed."],
+    [
+      "GET",
+      "/metrics?collect[]=nonsense",
+      400,
+      "Couldn't create filtered metrics handler: couldn't create collector: missing collector: nonsense",
+    ],
+    [
+      "GET",
+      "/metrics?collect[]=filefd",
+      400,
+      "Couldn't create filtered metrics handler: couldn't create collector: disabled collector: filefd",
+    ],
+  ])("%s %s answers %d", async (method, path, status, text) => {
+    const response = await daemon.get(path, { method });
+    expect(await response.text()).toContain(text);
+    expect(response.status).toBe(status);
+  });
+
+  test("HEAD has the headers and no body", async () => {
+    const response = await daemon.get("/metrics", { method: "HEAD" });
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe("");
+  });
+
+  test.each([
+    ["gzip", "gzip"],
+    ["deflate, gzip;q=0.5", "gzip"],
+    ["identity", null],
+    ["gzip;q=0", null],
+    ["br", null],
+  ])("Accept-Encoding %s is answered with %p", async (accepted, encoding) => {
+    const response = await daemon.get("/metrics", { headers: { "accept-encoding": accepted } });
+    expect(response.headers.get("content-encoding")).toBe(encoding);
+    expect(await response.text()).toContain("node_load1 ");
+  });
+
+  test.each([
+    ["collect[]=loadavg", ["loadavg"]],
+    ["collect[]=loadavg&collect[]=time", ["loadavg", "time"]],
+    ["collect%5B%5D=time", ["time"]],
+  ])("?%s asks those collectors only", async (query, collectors) => {
+    const page = await daemon.page(`/metrics?${query}`);
+    const asked = [...page.matchAll(/^node_scrape_collector_success\{collector="(\w+)"\} 1$/gm)].map(
+      ([, name]) => name,
+    );
+    expect(asked).toEqual(collectors);
+    expect(page).toContain("process_open_fds");
+    expect(page).toContain("node_exporter_build_info");
+  });
+
+  test("?exclude[] leaves those out and takes unknown names", async () => {
+    const page = await daemon.page("/metrics?exclude[]=loadavg&exclude[]=nonsense");
+    expect(page).not.toContain("node_load1");
+    expect(page).toContain('node_scrape_collector_success{collector="time"} 1');
+  });
+
+  test("60 scrapers at once all get the whole page", async () => {
+    const pages = await Promise.all(Array.from({ length: 60 }, () => daemon.page()));
+    expect(pages.filter((page) => page.includes("node_load1 ")).length).toBe(60);
+    expect(pages.every((page) => !page.includes('state="timeout"} 1'))).toBe(true);
+  });
+
+  test("status tells the state of every collector", async () => {
+    await daemon.page();
+    const status = (await (await daemon.get("/api/v1/status")).json()) as Record<string, unknown>;
+    expect(status).toMatchObject({ ready: true, stuck: [], collectors: { loadavg: { state: "ok", series: 3 } } });
+  });
+});
+
+describe("the life of the daemon", () => {
+  test.each(["SIGTERM", "SIGINT"] as const)("%s ends it with 0 and leaves no process behind", async (signal) => {
+    await using daemon = await startDaemonProcess();
+    await daemon.page();
+    const children = childrenOf(daemon.pid);
+    expect(children.length).toBeGreaterThan(0);
+    daemon.signal(signal);
+    expect(await daemon.exited).toBe(0);
+    await gone(children);
+  });
+
+  test("SIGKILL leaves no process behind either", async () => {
+    await using daemon = await startDaemonProcess();
+    await daemon.page();
+    const children = childrenOf(daemon.pid);
+    daemon.signal("SIGKILL");
+    await daemon.exited;
+    await gone(children);
+  });
+
+  test("a reload takes over a good file and keeps the old one over a bad file", async () => {
+    const file = join(folder, "reload.yaml");
+    writeFileSync(file, "collectors: { loadavg: { enabled: false } }\n");
+    await using daemon = await startDaemonProcess(`--config=${file}`);
+    expect(await daemon.page()).not.toContain("node_load1");
+    writeFileSync(file, "collectors: { loadavg: { enabled: true } }\n");
+    expect((await daemon.get("/-/reload", { method: "POST" })).status).toBe(200);
+    expect(await daemon.page()).toContain("node_load1");
+    writeFileSync(file, "collectors: { loadagv: { enabled: false } }\n");
+    const refused = await daemon.get("/-/reload", { method: "PUT" });
+    expect(refused.status).toBe(500);
+    expect(await refused.text()).toContain(
+      `${file}:1:15: unknown key "loadagv" in collectors; did you mean "loadavg"?`,
+    );
+    const page = await daemon.page();
+    expect(page).toContain("node_load1");
+    expect(page).toContain("aami_config_last_reload_successful 0\n");
+  });
+
+  test("SIGHUP reads the configuration again", async () => {
+    const file = join(folder, "hup.yaml");
+    writeFileSync(file, "");
+    await using daemon = await startDaemonProcess(`--config=${file}`);
+    writeFileSync(file, "web: nonsense\n");
+    daemon.signal("SIGHUP");
+    await daemon.logged("configuration cannot be used, the one before stays in force");
+    expect(await daemon.page()).toContain("aami_config_last_reload_successful 0\n");
+  });
+
+  test("a port in use is one line that names who has it, and exit code 1", async () => {
+    using holder = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("") });
+    const address = `127.0.0.1:${holder.port}`;
+    const { exitCode, stderr } = Bun.spawnSync(selfCommand("daemon", `--web.listen-address=${address}`));
+    const complaint = stderr
+      .toString()
+      .split("\n")
+      .filter((line) => line.startsWith("aami:"));
+    const ownName = readFileSync("/proc/self/comm", "utf8").trim();
+    expect(complaint).toEqual([
+      `aami: cannot listen on ${address}: the port is in use by ${ownName} (pid ${process.pid})`,
+    ]);
+    expect(exitCode).toBe(1);
+  });
+
+  test.each([
+    [["--web.listen-address=nonsense"], 1, 'listen address "nonsense": expected host:port'],
+    [["--web.listen-address=vsock://:9100"], 1, "vsock is not supported"],
+    [["--web.systemd-socket"], 1, "sockets passed by systemd are not supported"],
+    [["--web.config.file=/nonexistent/web.yml"], 1, "/nonexistent/web.yml: cannot be read (ENOENT)"],
+    [["--collector.netdev.device-exclude=("], 2, "missing closing )"],
+  ])("%j ends with its code", (args, code, message) => {
+    const { exitCode, stderr } = Bun.spawnSync(selfCommand("daemon", "--web.listen-address=127.0.0.1:0", ...args));
+    expect(stderr.toString()).toContain(message);
+    expect(exitCode).toBe(code);
+  });
+});
+
+function childrenOf(pid: number): number[] {
+  const { stdout } = Bun.spawnSync(["cat", `/proc/${pid}/task/${pid}/children`]);
+  return stdout.toString().trim().split(/\s+/).filter(Boolean).map(Number);
+}
+
+async function gone(pids: readonly number[]): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  const isAlive = (pid: number): boolean =>
+    Bun.spawnSync(["kill", "-0", String(pid)], { stderr: "ignore" }).exitCode === 0;
+  while (pids.some(isAlive)) {
+    if (performance.now() > deadline) throw new Error("a child of the daemon is still there");
+    await Bun.sleep(20);
+  }
+}

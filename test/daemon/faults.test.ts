@@ -1,0 +1,155 @@
+import { describe, expect, test } from "bun:test";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { startDaemonProcess } from "./running-daemon.ts";
+
+/** The state of one collector on a page. */
+function stateOf(page: string, collector: string): string | undefined {
+  return new RegExp(`^aami_collector_state\\{collector="${collector}",state="(\\w+)"\\} 1$`, "m").exec(page)?.[1];
+}
+
+/** A /proc of ordinary files with a few collectors' sources, one of which is a FIFO that nobody writes. */
+function makeProc(hanging: string): string {
+  const proc = join(mkdtempSync(join(tmpdir(), "aami-proc-")), "proc");
+  const files: Record<string, string> = {
+    loadavg: "0.10 0.20 0.30 1/100 1234\n",
+    "sys/fs/file-nr": "1024\t0\t65536\n",
+    "sys/kernel/random/entropy_avail": "256\n",
+    "sys/kernel/random/poolsize": "256\n",
+  };
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(proc, name)), { recursive: true });
+    writeFileSync(join(proc, name), content);
+  }
+  rmSync(join(proc, hanging), { force: true });
+  expect(Bun.spawnSync(["mkfifo", join(proc, hanging)]).exitCode).toBe(0);
+  return proc;
+}
+
+const some = ["--collector.disable-defaults", "--collector.loadavg", "--collector.filefd", "--collector.entropy"];
+
+describe("a source that does not answer", () => {
+  test("costs its own series, once one slow page, and is named", async () => {
+    const proc = makeProc("loadavg");
+    const config = join(dirname(proc), "daemon.yaml");
+    writeFileSync(config, "scrape: { collector_timeout_seconds: 1 }\n");
+    await using daemon = await startDaemonProcess(`--config=${config}`, `--path.procfs=${proc}`, ...some);
+    const first = await daemon.page();
+    expect(stateOf(first, "loadavg")).toBe("timeout");
+    expect(first).toContain('node_scrape_collector_success{collector="loadavg"} 0\n');
+    expect(first).not.toContain("node_load1 ");
+    for (const collector of ["filefd", "entropy"]) expect(stateOf(first, collector)).toBe("ok");
+    expect(first).toContain("node_filefd_allocated 1024\n");
+    expect(first).toMatch(/^aami_collector_processes\{state="running"\} [12]$/m);
+    expect((await daemon.logged("collector does not answer")).collector).toBe("loadavg");
+
+    const startedAt = performance.now();
+    for (let index = 0; index < 10; index++) expect(stateOf(await daemon.page(), "loadavg")).toBe("timeout");
+    // Ten pages in less than the one second that a single wait would take.
+    expect(performance.now() - startedAt).toBeLessThan(1000);
+    expect(daemon.lines.filter(({ msg }) => msg === "collector does not answer")).toHaveLength(1);
+
+    // The FIFO becomes a file: a try in the background finds out.
+    rmSync(join(proc, "loadavg"));
+    cpSync("/proc/loadavg", join(proc, "loadavg"));
+    const deadline = performance.now() + 20_000;
+    let page = "";
+    while (stateOf((page = await daemon.page()), "loadavg") !== "ok" && performance.now() < deadline)
+      await Bun.sleep(100);
+    expect(page).toContain("node_load1 ");
+    await daemon.logged("collector works again");
+  }, 40_000);
+
+  test("the announced timeout of the scraper is kept", async () => {
+    const proc = makeProc("loadavg");
+    await using daemon = await startDaemonProcess(`--path.procfs=${proc}`, ...some);
+    const startedAt = performance.now();
+    const headers = { "x-prometheus-scrape-timeout-seconds": "1" };
+    const page = await (await daemon.get("/metrics", { headers })).text();
+    expect(performance.now() - startedAt).toBeLessThan(1500);
+    expect(stateOf(page, "loadavg")).toBe("timeout");
+    expect(stateOf(page, "filefd")).toBe("ok");
+  });
+
+  test("does not keep the daemon from ending", async () => {
+    const proc = makeProc("loadavg");
+    await using daemon = await startDaemonProcess(`--path.procfs=${proc}`, ...some);
+    const page = daemon.page().catch(() => "cut off");
+    // The first page is under way once the collector process has begun to run.
+    await daemon.get("/api/v1/status");
+    const startedAt = performance.now();
+    daemon.signal("SIGTERM");
+    expect(await daemon.exited).toBe(0);
+    expect(performance.now() - startedAt).toBeLessThan(2500);
+    await page;
+  });
+
+  test("more collections than allowed are refused, sharers are not", async () => {
+    const proc = makeProc("loadavg");
+    await using daemon = await startDaemonProcess(`--path.procfs=${proc}`, "--web.max-requests=1", ...some);
+    const waiting = daemon.page();
+    const sharing = daemon.page();
+    const deadline = performance.now() + 4000;
+    let refused = await daemon.get("/metrics?collect[]=filefd");
+    while (refused.status !== 503 && performance.now() < deadline)
+      refused = await daemon.get("/metrics?collect[]=filefd");
+    expect(refused.status).toBe(503);
+    expect(await refused.text()).toContain("Limit of concurrent requests reached (1), try again later.");
+    for (const page of [await waiting, await sharing]) expect(stateOf(page, "filefd")).toBe("ok");
+  }, 20_000);
+});
+
+describe("clients", () => {
+  test("readers that take a byte at a time do not hold up the others, nor memory", async () => {
+    await using daemon = await startDaemonProcess();
+    const { hostname, port } = new URL(daemon.url);
+    const residentBytes = async (): Promise<number> =>
+      Number(/^process_resident_memory_bytes (\S+)$/m.exec(await daemon.page())?.[1]);
+    for (let index = 0; index < 30; index++) await daemon.page();
+    const before = await residentBytes();
+    const slow = Array.from({ length: 60 }, () => {
+      const socket = connect({ host: hostname, port: Number(port) }, () =>
+        socket.write("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"),
+      );
+      socket.on("error", () => {}); // the daemon cuts them off at its end
+      socket.on("data", () => socket.pause());
+      return socket;
+    });
+    for (let index = 0; index < 30; index++) expect(stateOf(await daemon.page(), "loadavg")).toBe("ok");
+    expect((await residentBytes()) - before).toBeLessThan(60 * 1024 * 1024);
+    for (const socket of slow) socket.destroy();
+  });
+
+  test("a request body is refused beyond what could be meant", async () => {
+    await using daemon = await startDaemonProcess();
+    const response = await daemon.get("/metrics", { method: "POST", body: "x".repeat(1_000_000) });
+    expect(response.status).toBe(413);
+  });
+});
+
+describe("textfile", () => {
+  test("a family with a name that is taken is left out and flagged", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "aami-textfile-"));
+    writeFileSync(join(folder, "bad.prom"), "node_load1 666\nmine 1\n");
+    await using daemon = await startDaemonProcess(`--collector.textfile.directory=${folder}`);
+    const page = await daemon.page();
+    expect(page).not.toContain("node_load1 666");
+    expect(page).toContain("node_textfile_scrape_error 1\n");
+    expect(page).toContain("mine 1\n");
+    expect(await daemon.logged("text files have metrics with names that are taken, they are left out")).toMatchObject({
+      families: ["node_load1"],
+    });
+  });
+
+  test("100,000 lines are served whole", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "aami-textfile-"));
+    const lines = Array.from({ length: 100_000 }, (_, index) => `big{n="${index}"} ${index}\n`);
+    writeFileSync(join(folder, "big.prom"), lines.join(""));
+    await using daemon = await startDaemonProcess(`--collector.textfile.directory=${folder}`);
+    const page = await daemon.page();
+    expect(page.match(/^big\{/gm)?.length).toBe(100_000);
+    expect(stateOf(page, "loadavg")).toBe("ok");
+  }, 20_000);
+});

@@ -1,0 +1,50 @@
+import { expect, test } from "bun:test";
+import { connect } from "node:net";
+import { listen } from "../../../daemon/http/listen.ts";
+import { createRoutes } from "../../../daemon/http/routes.ts";
+import { silentLogger } from "../../../runtime/log.ts";
+
+const handler = createRoutes(() => ({
+  telemetryPath: "/metrics",
+  metrics: async (_, query) => new Response(`metrics page ${query}`),
+  status: () => ({}),
+  statusPage: () => "status page",
+  isReady: () => true,
+  reload: async () => undefined,
+  parts: () => undefined,
+}));
+
+/** What a client that writes these bytes and no others is answered. */
+function exchange(port: number, request: string, until: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let answer = "";
+    const socket = connect(port, "127.0.0.1", () => socket.write(request));
+    const end = (): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(5000, end);
+    socket.on("error", reject);
+    socket.on("close", end);
+    socket.on("data", (chunk) => {
+      answer += chunk.toString();
+      if (answer.includes(until)) end();
+    });
+  });
+}
+
+test.each([
+  ["HTTP/1.0 without a Host", "GET /metrics?a=1 HTTP/1.0\r\n\r\n", "metrics page a=1"],
+  ["an address in the query", "GET /metrics?from=http://a/b HTTP/1.0\r\n\r\n", "metrics page from=http://a/b"],
+  ["a Host that is none", "GET /metrics HTTP/1.1\r\nHost: a b\r\n\r\n", "metrics page "],
+  ["a Host with a path", "GET /metrics HTTP/1.1\r\nHost: a/healthz?\r\n\r\n", "metrics page "],
+  ["the absolute form", "GET http://node/metrics HTTP/1.1\r\nHost: node\r\n\r\n", "metrics page "],
+])("%s: the path is found", async (_, request, expected) => {
+  const listeners = await listen({ addresses: ["127.0.0.1:0"], webConfigFile: "", handler, log: silentLogger });
+  try {
+    const port = Number(listeners.addresses[0]?.split(":").at(-1));
+    expect(await exchange(port, request, expected)).toContain(`\r\n\r\n${expected}`);
+  } finally {
+    await listeners.stop(0);
+  }
+});

@@ -1,0 +1,52 @@
+import { expect, test } from "bun:test";
+import { takeInventory } from "../../../daemon/node/inventory.ts";
+import { createLogger } from "../../../runtime/log.ts";
+import { selfCommand } from "../../../runtime/self.ts";
+
+function take(command: readonly string[], deadlineMs: number, lines: string[] = []) {
+  const log = createLogger({ write: (line) => lines.push(line) });
+  return takeInventory({ command, deadlineMs, log, signal: new AbortController().signal });
+}
+
+test("the real probe finds this machine", async () => {
+  const { inventory } = await take(selfCommand("probe", "inventory"), 20_000);
+  expect(inventory.memory_bytes).toBeGreaterThan(1e8);
+  expect(inventory.cpu).toMatchObject({ threads: expect.any(Number) });
+  expect(inventory.os).toMatchObject({ platform: "linux", kernel: expect.any(String) });
+});
+
+const answered = `echo '{"part":"memory_bytes","value":5}'`;
+const cases: [string, string, string][] = [
+  ["hangs after its first answer", `${answered}; sleep 60`, "gpus"],
+  ["is killed in the middle of a line", `${answered}; printf '{"part":"os","va'; kill -9 $$`, "os"],
+  [
+    "answers something else",
+    `${answered}; echo '{"part":"gpus","value":"none"}'; echo '{"part":"os","error":"x"}'`,
+    "gpus",
+  ],
+];
+
+test.each(cases)("a probe that %s: the registration gets what was answered", async (_name, script, missing) => {
+  const lines: string[] = [];
+  const { inventory } = await take(["sh", "-c", script], 500, lines);
+  expect(inventory).toEqual({ memory_bytes: 5 });
+  expect(JSON.parse(lines.join(""))).toMatchObject({ msg: "inventory is not complete" });
+  expect(lines.join("")).toContain(missing);
+});
+
+test("what a hung probe started is gone as well", async () => {
+  const marker = `${60 + Math.random()}`;
+  await take(["sh", "-c", `${answered}; sleep ${marker} & wait`], 300);
+  const deadline = Date.now() + 3000;
+  const isThere = async () =>
+    (await new Response(Bun.spawn(["ps", "-eo", "args"]).stdout).text()).includes(`sleep ${marker}`);
+  while (await isThere()) {
+    if (Date.now() > deadline) throw new Error("the sleep is still there");
+  }
+});
+
+test("a program that is not there costs only the inventory", async () => {
+  const lines: string[] = [];
+  expect(await take(["/nonexistent/aami"], 500, lines)).toEqual({ inventory: {}, cloud: {} });
+  expect(lines.join("")).toContain("inventory probe could not be run");
+});

@@ -1,0 +1,137 @@
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { sxids, xids } from "../../../checks/catalogue/catalogue.ts";
+import { builtinChecks } from "../../../checks/builtin/registry.ts";
+import { explain } from "../../../daemon/status/explain.ts";
+import type { StatusView } from "../../../daemon/status/view.ts";
+import { selfCommand } from "../../../runtime/self.ts";
+import { startDaemonProcess } from "../running-daemon.ts";
+import { checkView, statusView } from "./views.ts";
+
+async function run(...args: readonly string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+  const child = Bun.spawn(selfCommand(...args), { stdout: "pipe", stderr: "pipe" });
+  const [stdout, stderr, exitCode] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { exitCode, stdout, stderr };
+}
+
+function serve(answer: (request: Request) => Response) {
+  const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: answer });
+  return { url: `http://127.0.0.1:${server.port}`, [Symbol.dispose]: () => void server.stop(true) };
+}
+
+describe("aami status", () => {
+  const folder = mkdtempSync(join(tmpdir(), "aami-status-"));
+  const critical = statusView({
+    status: "critical",
+    checks: { checks: [checkView("mounts", { status: "critical" })] },
+  });
+
+  test.each([
+    ["ok", 0],
+    ["warning", 1],
+    ["critical", 1],
+    ["unknown", 1],
+  ] as const)("a node that is %s ends with %d", async (status, code) => {
+    using daemon = serve(() => Response.json(statusView({ status })));
+    const { exitCode, stdout, stderr } = await run("status", "--url", daemon.url);
+    expect(stdout).toStartWith(`gpu-17: ${status}, `);
+    expect([exitCode, stderr]).toEqual([code, ""]);
+  });
+
+  test("--json is the answer as it is", async () => {
+    using daemon = serve(() => Response.json(critical));
+    const { exitCode, stdout } = await run("status", "--json", `--url=${daemon.url}`);
+    expect(JSON.parse(stdout) as unknown).toEqual(JSON.parse(JSON.stringify(critical)));
+    expect(exitCode).toBe(1);
+  });
+
+  test.each([
+    ["nobody listens", () => "http://127.0.0.1:1", "no answer from http://127.0.0.1:1, is the daemon running?"],
+    ["the URL is none", () => "nonsense", "--url nonsense: not a URL"],
+  ])("%s: 2", async (_what, url, message) => {
+    const { exitCode, stderr, stdout } = await run("status", "--url", url());
+    expect(stderr).toStartWith(`aami: ${message}`);
+    expect([exitCode, stdout]).toEqual([2, ""]);
+  });
+
+  test("another program is not taken for a daemon", async () => {
+    for (const body of ["<html>", "{}", "null"]) {
+      using other = serve(() => new Response(body));
+      const { exitCode, stderr } = await run("status", "--url", other.url);
+      expect([exitCode, stderr]).toEqual([2, `aami: ${other.url} is not an aami daemon\n`]);
+    }
+  });
+
+  test("a password is sent, and asked for where it is missing", async () => {
+    const expected = `Basic ${btoa("admin:s3cret")}`;
+    using daemon = serve((request) =>
+      request.headers.get("authorization") === expected
+        ? Response.json(statusView())
+        : new Response("", { status: 401 }),
+    );
+    const file = join(folder, "password");
+    writeFileSync(file, "s3cret\n");
+    const good = await run("status", "--url", daemon.url, "--user", "admin", "--password-file", file);
+    expect([good.exitCode, good.stderr]).toEqual([0, ""]);
+    const bad = await run("status", "--url", daemon.url);
+    expect(bad.exitCode).toBe(2);
+    expect(bad.stderr).toContain("answers with 401, give --user and --password-file");
+  });
+
+  test("a running daemon answers with its builtin checks, snake_case throughout", async () => {
+    await using daemon = await startDaemonProcess();
+    const deadline = performance.now() + 20_000;
+    let view = (await (await daemon.get("/api/v1/status")).json()) as StatusView;
+    while (!view.checks.checks.some(({ name, status }) => name === "file_handles" && status === "ok")) {
+      if (performance.now() > deadline)
+        throw new Error(`file_handles has not become ok: ${JSON.stringify(view.checks)}`);
+      await Bun.sleep(200);
+      view = (await (await daemon.get("/api/v1/status")).json()) as StatusView;
+    }
+    expect(keysOf(view).filter((key) => /[A-Z]/.test(key))).toEqual([]);
+    const { stdout } = await run("status", "--url", daemon.url, "--all");
+    expect(stdout).toContain(`${view.hostname}: `);
+    expect(stdout).toContain("check ");
+    const page = await (await daemon.get("/")).text();
+    expect(page).toContain(`<h1>${view.hostname}</h1>`);
+    const series = (await daemon.page()).split("\n").filter((line) => line.startsWith("aami_check_status{"));
+    expect(series).toContain('aami_check_status{check="file_handles",status="ok"} 1');
+  }, 40_000);
+});
+
+function keysOf(value: unknown): string[] {
+  if (value === null || typeof value !== "object") return [];
+  if (Array.isArray(value)) return value.flatMap(keysOf);
+  return Object.entries(value).flatMap(([key, nested]) => [key, ...keysOf(nested)]);
+}
+
+describe("aami explain", () => {
+  test.each([
+    ["xid", "79", ["Xid 79: GPU has fallen off the bus", "What to do (reboot):", "after two reboots"]],
+    ["xid", "31", ["Xid 31: GPU memory page fault", "No reason to touch the node", "check_application"]],
+    ["sxid", "20034", ["SXid 20034: LTSSM Fault Up", "What to do (reboot):"]],
+    ["mounts", undefined, ["mounts: Mounts that hang", "checks.builtin.mounts", "ignore ([])"]],
+  ] as const)("%s %s", (what, code, expected) => {
+    const text = explain(what, code);
+    for (const part of expected) expect(text).toContain(part);
+  });
+
+  test("every code and every check has an explanation", () => {
+    for (const code of xids.keys()) expect(explain("xid", String(code))).toContain("What to do");
+    for (const code of sxids.keys()) expect(explain("sxid", String(code))).toContain("What to do");
+    for (const { name } of builtinChecks) expect(explain(name, undefined)).toStartWith(`${name}: `);
+  });
+
+  test.each([
+    [["xid"], 2, "give the number: aami explain xid 79"],
+    [["xid", "many"], 2, "give the number: aami explain xid 79"],
+    [["sxid", "1"], 1, "SXid 1 is not in this version's catalogue"],
+    [["monts"], 2, 'nothing is known about "monts"; did you mean mounts?'],
+  ] as const)("%p ends with %d", async (args, code, message) => {
+    const { exitCode, stderr } = await run("explain", ...args);
+    expect(stderr).toContain(message);
+    expect(exitCode).toBe(code);
+  });
+});

@@ -1,0 +1,154 @@
+import { describe, expect, test } from "bun:test";
+import { renderStatusPage } from "../../../daemon/status/page.ts";
+import { renderStatusText } from "../../../daemon/status/text.ts";
+import { overallStatus, type StatusView } from "../../../daemon/status/view.ts";
+import { checkView, statusView } from "./views.ts";
+
+const page = (changes: Partial<StatusView>) => renderStatusPage(statusView(changes), { telemetryPath: "/metrics" });
+/** What a reader sees, on one line. */
+const words = (html: string) =>
+  html
+    .replace(/<style>.*?<\/style>/s, "")
+    .replace(/<[^>]*>/g, " ")
+    .replace(/\s+/g, " ");
+
+const lostGpu = checkView("gpu_xid", {
+  status: "critical",
+  since: "2026-11-20T11:55:00.000Z",
+  action: "reboot",
+  findings: [
+    { status: "critical", subject: "GPU 0000:3b:00", summary: "Xid 79, GPU has fallen off the bus", action: "reboot" },
+    { status: "warning", subject: "GPU 0000:4c:00", summary: "Xid 94", action: "check_application" },
+  ],
+});
+const worn = checkView("nvme_wear", { status: "warning", findings: [], summary: "nvme0: 93 % used" });
+
+describe("the page", () => {
+  test("names what is wrong, since when and what to do, the worst first", () => {
+    const text = words(page({ status: "critical", checks: { checks: [checkView("mounts"), worn, lostGpu] } }));
+    expect(text).toContain("Critical – 1 critical, 1 warning of 3 checks");
+    expect(text).toContain("gpu_xid for 5 min, since 2026-11-20 11:55:00 UTC");
+    expect(text).toContain("GPU 0000:3b:00 : Xid 79, GPU has fallen off the bus");
+    expect(text).toContain("Warning : GPU 0000:4c:00 : Xid 94");
+    expect(text).toContain("What to do: Drain the node and reboot it.");
+    expect(text).toContain("nvme0: 93 % used");
+    expect(text).toContain("What this means The driver writes an Xid");
+    expect(text.indexOf("gpu_xid")).toBeLessThan(text.indexOf("nvme_wear"));
+  });
+
+  test("a node that is well says so", () => {
+    const text = words(page({ checks: { checks: [checkView("mounts"), checkView("zombies")] } }));
+    expect(text).toContain("OK – All 2 checks are well");
+    expect(text).not.toContain("What to do");
+  });
+
+  test("before the first run nothing is claimed", () => {
+    const { status: _status, ...waiting } = checkView("mounts");
+    const text = words(page({ status: "unknown", checks: { checks: [waiting] } }));
+    expect(text).toContain("Unknown – No check has run yet; 1 have not run yet");
+  });
+
+  test("failed collectors and hung probes are not folded away", () => {
+    const html = page({
+      collectors: {
+        cpu: { state: "ok", duration_seconds: 0.001, series: 40, skipped_total: 0 },
+        nvidia: { state: "failed", duration_seconds: 0, series: 0, error: "ERROR_UNKNOWN", skipped_total: 0 },
+      },
+      stuck: [{ job: "collect hwmon", step: "collect", pid: 9, kernel_function: "rpc_wait", duration_seconds: 90 }],
+    });
+    const [visible = ""] = html.slice(html.indexOf("Collectors</h2>")).split("<details>");
+    expect(visible).toContain("ERROR_UNKNOWN");
+    expect(visible).not.toContain("cpu");
+    expect(words(html)).toContain("1 ok, 1 failed");
+    expect(words(html)).toContain("collect hwmon: collect, process 9 in rpc_wait, for 1 min");
+  });
+
+  test("no script, and nothing of the node's text becomes markup", () => {
+    const evil = `<script>alert("1")</script><img src=x onerror='y'>&`;
+    const html = page({
+      hostname: evil,
+      status: "critical",
+      version: { version: evil },
+      checks: {
+        sandbox: { ok: false, problems: [evil] },
+        checks: [
+          checkView("script", { status: "critical", summary: evil, findings: [] }),
+          checkView("builtin", {
+            status: "warning",
+            findings: [{ status: "unknown", subject: evil, summary: evil, action: "none" }],
+          }),
+          checkView(evil, { summary: evil }),
+        ],
+      },
+      collectors: { [evil]: { state: "failed", error: evil, duration_seconds: 0, series: 0, skipped_total: 0 } },
+      stuck: [{ job: evil, step: evil, pid: 1, kernel_function: evil, duration_seconds: 1 }],
+      events: [{ at: evil, source: evil, kind: evil, severity: "warning", device: evil, message: evil }],
+    });
+    expect(html).not.toContain("<script");
+    expect(html).not.toContain("<img");
+    expect(html).not.toContain("='y'");
+    expect(html.split("&lt;script&gt;").length - 1).toBeGreaterThanOrEqual(15);
+  });
+
+  test("a telemetry path is escaped as well", () => {
+    expect(renderStatusPage(statusView(), { telemetryPath: `/"><b>` })).toContain('href="/&quot;&gt;&lt;b&gt;"');
+  });
+
+  test("a hundred findings are cut", () => {
+    const findings = Array.from({ length: 100 }, (_, index) => ({
+      status: "warning" as const,
+      subject: `disk${index}`,
+      summary: "worn",
+      action: "none" as const,
+    }));
+    const text = words(page({ checks: { checks: [checkView("smart", { status: "warning", findings })] } }));
+    expect(text).toContain("disk19");
+    expect(text).not.toContain("disk20");
+    expect(text).toContain("and 80 more");
+  });
+});
+
+describe("the text", () => {
+  test("is what is wrong, and what to do", () => {
+    const view = statusView({ status: "critical", checks: { checks: [checkView("mounts"), lostGpu] } });
+    expect(renderStatusText(view, { all: false })).toBe(`gpu-17: critical, 1 of 2 checks not ok
+aami 1.2.3, up for 3 d
+
+CRITICAL gpu_xid, for 5 min
+  - GPU 0000:3b:00: Xid 79, GPU has fallen off the bus
+  - warning: GPU 0000:4c:00: Xid 94
+  > Drain the node and reboot it.
+  > Look at the job that ran there: its log, its kernel, its memory accesses. The hardware is not suspected.
+`);
+  });
+
+  test("--all has the rest", () => {
+    const view = statusView({
+      checks: { checks: [checkView("mounts"), checkView("gpu_xid", { status: "absent", summary: "no NVIDIA GPU" })] },
+      collectors: { cpu: { state: "ok", duration_seconds: 0, series: 1, skipped_total: 0 } },
+    });
+    const text = renderStatusText(view, { all: true });
+    expect(text).toContain("check mounts: ok, all is well\n");
+    expect(text).toContain("check gpu_xid: absent, no NVIDIA GPU\n");
+    expect(text).toContain("collector cpu: ok\n");
+    expect(renderStatusText(view, { all: false })).not.toContain("cpu");
+  });
+
+  test("control characters do not reach the terminal", () => {
+    const view = statusView({
+      checks: { checks: [checkView("x", { status: "warning", summary: "\u001b[2J\u009b1m" })] },
+    });
+    expect(renderStatusText(view, { all: false })).toContain("  - ?[2J?1m\n");
+  });
+});
+
+test.each([
+  [[], "unknown"],
+  [["ok", "absent"], "ok"],
+  [["absent"], "unknown"],
+  [["ok", "unknown"], "unknown"],
+  [["unknown", "warning"], "warning"],
+  [["warning", "critical", "unknown"], "critical"],
+] as const)("checks %p make the node %s", (all, status) => {
+  expect(overallStatus(all.map((each, index) => checkView(`c${index}`, { status: each })))).toBe(status);
+});

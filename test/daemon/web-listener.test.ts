@@ -1,0 +1,71 @@
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startDaemonProcess } from "./running-daemon.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "aami-web-"));
+
+function webConfig(name: string, text: string): string {
+  const file = join(folder, name);
+  writeFileSync(file, text);
+  return file;
+}
+
+const basic = (user: string, password: string): RequestInit => ({
+  headers: { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}` },
+});
+
+describe("the web configuration file in front of the daemon", () => {
+  test("passwords on every path, headers, and a change without a signal", async () => {
+    const hash = await Bun.password.hash("secret", { algorithm: "bcrypt", cost: 4 });
+    const headers = "http_server_config: { headers: { X-Frame-Options: deny } }\n";
+    const file = webConfig("passwords.yml", `basic_auth_users: { ann: "${hash}" }\n${headers}`);
+    await using daemon = await startDaemonProcess(`--web.config.file=${file}`);
+    for (const path of ["/", "/metrics", "/healthz", "/api/v1/status"]) {
+      const refused = await daemon.get(path);
+      expect([refused.status, refused.headers.get("www-authenticate")]).toEqual([401, "Basic"]);
+      expect((await daemon.get(path, basic("ann", "wrong"))).status).toBe(401);
+      const answer = await daemon.get(path, basic("ann", "secret"));
+      expect([answer.status, answer.headers.get("x-frame-options")]).toEqual([200, "deny"]);
+    }
+    writeFileSync(file, "basic_auth_users: {}\n# everybody may come in\n");
+    expect((await daemon.get("/metrics")).status).toBe(200);
+    writeFileSync(file, "basic_auth_user: {}\n# broken\n");
+    expect((await daemon.get("/metrics")).status).toBe(500);
+    await daemon.logged("web configuration is broken, every request is refused");
+  });
+
+  test("TLS", async () => {
+    const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
+    const made = Bun.spawnSync(
+      [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+        "-keyout",
+        key,
+        "-out",
+        cert,
+        ...subject,
+      ],
+      { stderr: "ignore" },
+    );
+    expect(made.exitCode).toBe(0);
+    const file = webConfig("tls.yml", "tls_server_config: { cert_file: cert.pem, key_file: key.pem }\n");
+    await using daemon = await startDaemonProcess(`--web.config.file=${file}`);
+    const url = daemon.url.replace("http:", "https:");
+    const response = await fetch(`${url}/metrics`, { tls: { ca: await Bun.file(cert).text() } });
+    expect(await response.text()).toContain("node_load1 ");
+    const { stdout } = Bun.spawnSync(["curl", "--silent", "--http0.9", `${daemon.url}/metrics`]);
+    expect(stdout.toString()).toContain("Client sent an HTTP request to an HTTPS server.");
+  });
+});

@@ -1,0 +1,129 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createRateLimit, parseGoDuration } from "../../../daemon/web/rate-limit.ts";
+import { createWebConfigSource, type WebConfig } from "../../../daemon/web/web-config.ts";
+import { createCertificates } from "./certificates.ts";
+
+const certificates = createCertificates();
+certificates.issue("server", "DNS:localhost,IP:127.0.0.1");
+certificates.issue("other", "DNS:localhost,IP:127.0.0.1");
+afterAll(() => certificates[Symbol.dispose]());
+
+const file = join(certificates.folder, "web.yml");
+const read = (text: string): WebConfig => {
+  writeFileSync(file, text);
+  return createWebConfigSource(file).current();
+};
+const tls = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
+const hash = await Bun.password.hash("secret", { algorithm: "bcrypt", cost: 4 });
+
+describe("a web configuration that is refused", () => {
+  test.each([
+    [
+      "unknown key",
+      "tls_server_configs: {}\n",
+      /web\.yml:1:1: unknown key "tls_server_configs"; did you mean "tls_server_config"\?/,
+    ],
+    ["no key", "tls_server_config:\n  cert_file: server.pem\n", /needs key_file or key/],
+    ["file and inline", `${tls}  cert: x\n`, /cert_file and cert are both set/],
+    ["no such file", "tls_server_config:\n  cert_file: none.pem\n  key_file: server.key\n", /none\.pem/],
+    [
+      "foreign key",
+      "tls_server_config:\n  cert_file: server.pem\n  key_file: other.key\n",
+      /certificate and key cannot be used/,
+    ],
+    ["CA without policy", `${tls}  client_ca_file: ca.pem\n`, /client_ca is set, but client_auth_type asks/],
+    [
+      "policy without CA",
+      `${tls}  client_auth_type: RequireAndVerifyClientCert\n`,
+      /needs client_ca_file or client_ca/,
+    ],
+    ["unknown policy", `${tls}  client_auth_type: Sometimes\n`, /expected one of "NoClientCert"/],
+    ["unknown version", `${tls}  min_version: SSL3\n`, /expected one of "TLS10"/],
+    ["unknown suite", `${tls}  cipher_suites: [RC4]\n`, /cipher_suites: "RC4" is not one of/],
+    ["unknown curve", `${tls}  curve_preferences: [P-256]\n`, /curve_preferences: "P-256" is not one of CurveP256/],
+    ["plain password", "basic_auth_users:\n  alice: hunter2\n", /password of "alice" is not a bcrypt hash/],
+    ["unknown header", "http_server_config:\n  headers:\n    Server: x\n", /unknown key "Server"/],
+    ["bad header value", "http_server_config:\n  headers:\n    X-Frame-Options: maybe\n", /expected one of/],
+    ["bad interval", "rate_limit:\n  interval: soon\n", /"soon" is not a duration/],
+  ])("%s", (_, text, expected) => {
+    expect(() => read(text)).toThrow(expected);
+  });
+
+  test("a hash is never repeated in a message", () => {
+    let message = "";
+    try {
+      read("basic_auth_users:\n  alice: 12345678\n");
+    } catch (error) {
+      message = String(error);
+    }
+    expect(message).toContain("basic_auth_users.alice");
+    expect(message).not.toContain("12345678");
+  });
+});
+
+describe("passwords", () => {
+  const basic = (credentials: string): string => `Basic ${Buffer.from(credentials).toString("base64")}`;
+  test.each([
+    ["right", basic("alice:secret"), true],
+    ["wrong password", basic("alice:wrong"), false],
+    ["unknown user with a known password", basic("bob:secret"), false],
+    ["inherited property as user", basic("constructor:secret"), false],
+    ["no colon", basic("alice"), false],
+    ["other scheme", "Bearer secret", false],
+    ["nothing", null, false],
+  ])("%s, asked twice", async (_, header, expected) => {
+    const { auth } = read(`basic_auth_users:\n  alice: ${hash}\n`);
+    expect(await auth?.check(header)).toBe(expected);
+    expect(await auth?.check(header)).toBe(expected);
+  });
+
+  test.each(["$2a$", "$2b$", "$2y$"])("hash form %s", async (form) => {
+    const { auth } = read(`basic_auth_users:\n  alice: ${hash.replace("$2b$", form)}\n`);
+    expect(await auth?.check(basic("alice:secret"))).toBe(true);
+  });
+});
+
+test("the file is read again when it changes, and while broken nobody gets in", () => {
+  writeFileSync(file, `basic_auth_users:\n  alice: ${hash}\n`);
+  const source = createWebConfigSource(file);
+  const first = source.current();
+  expect(source.current()).toBe(first);
+  writeFileSync(file, "basic_auth_users: [\n");
+  expect(() => source.current()).toThrow(/web\.yml/);
+  writeFileSync(file, "basic_auth_users: {}\n");
+  expect(source.current().auth).toBeUndefined();
+});
+
+test("a replaced certificate is seen without touching the file", () => {
+  writeFileSync(file, tls);
+  const source = createWebConfigSource(file);
+  const before = source.current().tls;
+  writeFileSync(join(certificates.folder, "server.pem"), certificates.read("other.pem"));
+  expect(() => source.current()).toThrow(/certificate and key cannot be used/);
+  writeFileSync(join(certificates.folder, "server.key"), certificates.read("other.key"));
+  expect(source.current().tls?.context.cert).not.toBe(before?.context.cert);
+});
+
+test.each([
+  ["1s", 1],
+  ["1m30s", 90],
+  ["250ms", 0.25],
+  ["0", 0],
+  ["1", undefined],
+  ["-1s", undefined],
+])("duration %s", (text, seconds) => {
+  expect(parseGoDuration(text)).toBe(seconds);
+});
+
+test("a rate limit refills over time up to its burst", () => {
+  let time = 0;
+  const limit = createRateLimit({ intervalSeconds: 1, burst: 2 }, () => time);
+  const admitted = (): boolean[] => [limit.admit(), limit.admit(), limit.admit()];
+  expect(admitted()).toEqual([true, true, false]);
+  time = 1;
+  expect(admitted()).toEqual([true, false, false]);
+  time = 100;
+  expect(admitted()).toEqual([true, true, false]);
+});

@@ -1,0 +1,49 @@
+import { assert, valueOf } from "../node.ts";
+import type { Scenario } from "../scenario.ts";
+
+const port = '{device="rxe0",port="1"}';
+
+/** A RoCE device that the kernel makes of an Ethernet interface: it has ports, a rate, a state, and it carries traffic. */
+export const network: Scenario = async ({ machine, node, check }) => {
+  await machine.run("modprobe rdma_rxe; rdma link show rxe0 || rdma link add rxe0 type rxe netdev eth1");
+
+  await check("a RoCE device appears with its port", async () => {
+    await node.waitForPage([
+      /^node_infiniband_info\{.*device="rxe0".*\} 1$/m,
+      `node_infiniband_state_id${port} 4`,
+      `node_infiniband_physical_state_id${port} 5`,
+      new RegExp(`^node_infiniband_rate_bytes_per_second\\${port} [1-9]`, "m"),
+    ]);
+  });
+
+  await check("it stays readable under traffic", async () => {
+    // The only counter of rdma_rxe that node_exporter, and so the page, has a name for is duplicate_request.
+    const counter = async (name: string): Promise<number> =>
+      Number(await machine.run(`cat /sys/class/infiniband/rxe0/ports/1/hw_counters/${name}`));
+    const before = await counter("rcvd_pkts");
+    await machine.run(
+      `ibv_rc_pingpong -d rxe0 -g 1 -n 500 >/dev/null & sleep 2
+       ibv_rc_pingpong -d rxe0 -g 1 -n 500 10.0.3.15 >/dev/null; wait`,
+    );
+    assert((await counter("rcvd_pkts")) > before + 500, "there was no traffic");
+    await node.waitForPage([
+      `node_infiniband_state_id${port} 4`,
+      `node_infiniband_duplicate_requests_packets_total${port} ${await counter("duplicate_request")}`,
+      'node_scrape_collector_success{collector="infiniband"} 1',
+    ]);
+  });
+
+  await check("a cut link shows, and its return", async () => {
+    const changes = 'node_network_carrier_changes_total{device="eth1"}';
+    const before = valueOf(await node.page(), changes);
+    await machine.monitor("set_link", { name: "nic1", up: false });
+    await node.waitForPage([
+      `node_infiniband_state_id${port} 1`,
+      'node_network_carrier{device="eth1"} 0',
+      'node_network_up{device="eth1"} 0',
+    ]);
+    await machine.monitor("set_link", { name: "nic1", up: true });
+    const page = await node.waitForPage([`node_infiniband_state_id${port} 4`, 'node_network_carrier{device="eth1"} 1']);
+    assert(valueOf(page, changes) >= before + 2, "the changes were not counted");
+  });
+};
