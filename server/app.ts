@@ -1,15 +1,15 @@
-import { openapi } from "@elysiajs/openapi";
 import { type AnyElysia, Elysia } from "elysia";
 import { ForbiddenError } from "../protocol/errors.ts";
-import { buildInfo } from "../runtime/version.ts";
 import type { Caller, Services } from "./context.ts";
 import { parseJsonBody, readBody } from "./http/body.ts";
 import { retryAfter, toAppError, toErrorBody } from "./http/errors.ts";
+import { operation } from "./http/operation.ts";
 import { peerAddress } from "./http/peer.ts";
 import type { ServerMetrics } from "./metrics.ts";
+import { describeApi } from "./openapi.ts";
 import { adminRoutes } from "./routes/admin.ts";
 import { checkRoutes } from "./routes/checks.ts";
-import { type ApiDocument, docsRoutes } from "./routes/docs.ts";
+import { docsRoutes } from "./routes/docs.ts";
 import { discoveryRoutes } from "./routes/discovery.ts";
 import { groupRoutes, namespaceRoutes } from "./routes/groups.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -80,17 +80,9 @@ export function createApp({ services, metrics, callers, trustedProxies, maxBodyB
       const status = response instanceof Response ? response.status : Number(set.status ?? 200);
       const seconds = (performance.now() - (startedAt.get(request) ?? performance.now())) / 1000;
       metrics.observe({ method: request.method, route: route || "none", status, seconds });
-    })
-    .use(
-      openapi({
-        provider: null, // its pages load their script from the internet
-        specPath: "/docs/json",
-        documentation: { info: { title: "AAMI control server", version: buildInfo.version } },
-      }),
-    );
-  const readDocument = async () =>
-    (await (await app.handle(new Request("http://localhost/docs/json"))).json()) as ApiDocument;
-  return [...routesOf(services, metrics), docsRoutes(readDocument)].reduce((whole, routes) => whole.use(routes), app);
+    });
+  const routes = routesOf(services, metrics);
+  return [...routes, docsRoutes(() => describeApi(routes))].reduce((whole, one) => whole.use(one), app);
 }
 
 // A list and not a chain of use(): the inferred type of such a chain takes the compiler minutes.
@@ -116,5 +108,8 @@ function routesOf(services: Services, metrics: ServerMetrics): AnyElysia[] {
 
 function metricRoutes(metrics: ServerMetrics): AnyElysia {
   const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8" };
-  return new Elysia().get("/metrics", async () => new Response(await metrics.page(), { headers }));
+  return new Elysia().get("/metrics", async () => new Response(await metrics.page(), { headers }), {
+    tags: ["service discovery"],
+    detail: operation("Metrics of the server itself, for Prometheus", { 200: "text/plain" }),
+  });
 }

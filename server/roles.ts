@@ -27,7 +27,7 @@ export function mayUse(role: Role, access: Access): boolean {
 // First match wins; a path that matches nothing is refused, so a new route cannot be open by accident.
 const table: readonly (readonly [methods: string, path: RegExp, access: Access])[] = [
   ["GET HEAD", /^\/(?:api\/v1\/)?health(?:\/(?:ready|live))?$/, "public"],
-  ["GET HEAD", /^\/docs(?:\/json)?$/, "public"],
+  ["GET HEAD", /^(?:\/docs(?:\/json)?)?$/, "public"],
   ["POST", /^\/api\/v1\/bootstrap(?:-tokens)?\/(?:register|validate)$/, "public"],
   ["POST", /^\/api\/v1\/bootstrap\/tokens\/validate$/, "public"],
   ["GET HEAD POST DELETE", /^\/api\/v1\/nodes\/self(?:\/.*)?$/, "node"],

@@ -56,6 +56,16 @@ export const scriptFields = {
 export const NewScript = t.Object(scriptFields, { additionalProperties: false });
 export type NewScript = Static<typeof NewScript>;
 
+/** A script as it is told: one of interval_seconds and schedule, and its hash. */
+export const ScriptAnswer = t.Composite([
+  t.Required(t.Omit(NewScript, ["interval_seconds", "schedule"])),
+  t.Object({
+    interval_seconds: scriptFields.interval_seconds,
+    schedule: scriptFields.schedule,
+    hash: t.String({ description: "SHA-256 of script_content." }),
+  }),
+]);
+
 /** What may change later. Name and type stay: they are what results and alert rules refer to. */
 export const scriptChanges = {
   script_content: t.Optional(scriptFields.script_content),

@@ -5,7 +5,8 @@ import type { Services } from "../context.ts";
 import { roles } from "../roles.ts";
 import type { AdminToken } from "../store/admin-tokens.ts";
 import { compact } from "../store/rows.ts";
-import { createRoutes, IdParams, listing, missing, pageFields, toIso, toIsoOrNull } from "./common.ts";
+import { ListOf, nothing, nullable, operation, Time } from "../http/operation.ts";
+import { createRoutes, Id, IdParams, listing, missing, pageFields, toIso, toIsoOrNull } from "./common.ts";
 
 const NewAdminToken = t.Object(
   {
@@ -15,6 +16,26 @@ const NewAdminToken = t.Object(
   },
   { additionalProperties: false },
 );
+
+const AdminTokenAnswer = t.Object({
+  id: Id,
+  name: t.String(),
+  role: NewAdminToken.properties.role,
+  created_at: Time,
+  expires_at: nullable(Time),
+  revoked_at: nullable(Time),
+});
+const AuditAnswer = t.Object({
+  id: Id,
+  at: Time,
+  actor: t.String({ description: "admin:NAME:ID, node:ID or anonymous." }),
+  actor_role: t.String(),
+  address: t.String(),
+  action: t.String({ description: "For example group.create." }),
+  resource_id: t.Optional(t.String()),
+  result: t.String({ description: "ok, or the code of the refusal." }),
+  details: t.Record(t.String(), t.Unknown()),
+});
 
 export function adminRoutes(services: Services): AnyElysia[] {
   const { store, now } = services;
@@ -43,9 +64,16 @@ export function adminRoutes(services: Services): AnyElysia[] {
         set.status = 201;
         return { ...toAnswer(token), token: secret };
       },
-      { body: NewAdminToken, detail: { summary: "Create a bearer token; its value is shown only here" } },
+      {
+        body: NewAdminToken,
+        detail: operation("Create a bearer token; its value is shown only here", {
+          201: t.Composite([AdminTokenAnswer, t.Object({ token: t.String() })]),
+        }),
+      },
     )
-    .get("", async () => (await store.adminTokens.list()).map(toAnswer))
+    .get("", async () => (await store.adminTokens.list()).map(toAnswer), {
+      detail: operation("All bearer tokens, without their values", { 200: t.Array(AdminTokenAnswer) }),
+    })
     .delete(
       "/:id",
       async ({ request, params: { id }, set }) => {
@@ -54,7 +82,7 @@ export function adminRoutes(services: Services): AnyElysia[] {
         });
         set.status = 204;
       },
-      { params: IdParams },
+      { params: IdParams, detail: operation("Revoke a bearer token", nothing) },
     );
   const audit = createRoutes("/api/v1/audit", "administration").get(
     "",
@@ -65,7 +93,10 @@ export function adminRoutes(services: Services): AnyElysia[] {
         map: (items) => items.map((entry) => ({ ...entry, at: toIso(entry.at) })),
       });
     },
-    { query: t.Object(pageFields, { additionalProperties: false }) },
+    {
+      query: t.Object(pageFields, { additionalProperties: false }),
+      detail: operation("Every change and every refusal, the newest first", { 200: ListOf(AuditAnswer) }),
+    },
   );
   return [tokens, audit];
 }

@@ -2,6 +2,7 @@ import { Type as t } from "@sinclair/typebox";
 import { type AnyElysia, Elysia } from "elysia";
 import { NotFoundError } from "../../protocol/errors.ts";
 import type { Services } from "../context.ts";
+import { nothing, operation } from "../http/operation.ts";
 import type { Listing, Page } from "../store/rows.ts";
 import type { Tables } from "../store/store.ts";
 
@@ -91,10 +92,20 @@ export function lifecycleRoutes(
     };
   const [onDelete, onRestore, onPurge] = [act("delete", remove), act("restore", restore), act("purge", purge)];
   return new Elysia({ normalize: false })
-    .post("/delete", ({ request, body: { id }, set }) => onDelete(request, id, set), { body })
-    .post("/restore", ({ request, body: { id }, set }) => onRestore(request, id, set), { body })
-    .post("/purge", ({ request, body: { id }, set }) => onPurge(request, id, set), { body })
+    .post("/delete", ({ request, body: { id }, set }) => onDelete(request, id, set), {
+      body,
+      detail: operation(`Delete a ${resource}; it can be restored`, nothing),
+    })
+    .post("/restore", ({ request, body: { id }, set }) => onRestore(request, id, set), {
+      body,
+      detail: operation(`Restore a deleted ${resource}`, nothing),
+    })
+    .post("/purge", ({ request, body: { id }, set }) => onPurge(request, id, set), {
+      body,
+      detail: operation(`Remove a deleted ${resource} for good`, nothing),
+    })
     .delete("/:id", ({ request, params: { id }, set }) => onDelete(request, id, set), {
       params: t.Object({ id: idSchema }),
+      detail: operation(`Delete a ${resource}; it can be restored`, nothing),
     });
 }

@@ -5,6 +5,7 @@ import type { Services } from "../context.ts";
 import { type DiscoveryFilter, toDiscovery } from "../domain/discovery.ts";
 import { readLabels } from "../domain/labels.ts";
 import { compact } from "../store/rows.ts";
+import { operation } from "../http/operation.ts";
 import { BooleanText, createRoutes, Id, IdParams } from "./common.ts";
 
 const query = t.Object(
@@ -18,6 +19,10 @@ const query = t.Object(
   },
   { additionalProperties: false },
 );
+const DiscoveryAnswer = t.Array(
+  t.Object({ targets: t.Array(t.String(), { description: "host:port" }), labels: t.Record(t.String(), t.String()) }),
+);
+const detail = operation("Targets for http_sd_configs", { 200: DiscoveryAnswer });
 type Query = (typeof query)["static"];
 
 /** Prometheus HTTP service discovery. `/active` is the name that older configurations use. */
@@ -40,11 +45,12 @@ export function discoveryRoutes({ store }: Services): AnyElysia {
     return toDiscovery(targets.items, byId, compact<DiscoveryFilter>({ exporterType, all, shard: readShard(shard) }));
   };
   return createRoutes("/api/v1/sd/prometheus", "service discovery")
-    .get("", ({ query: given }) => discover(given), { query, detail: { summary: "Targets for http_sd_configs" } })
-    .get("/active", ({ query: given }) => discover(given), { query })
+    .get("", ({ query: given }) => discover(given), { query, detail })
+    .get("/active", ({ query: given }) => discover(given), { query, detail })
     .get("/group/:id", ({ params: { id }, query: given }) => discover({ ...given, group_id: id }), {
       params: IdParams,
       query,
+      detail,
     });
 }
 

@@ -3,6 +3,7 @@ import type { AnyElysia } from "elysia";
 import { ConflictError, NotFoundError, ValidationError } from "../../protocol/errors.ts";
 import { GroupPath, StringMap } from "../../protocol/registration.ts";
 import type { Services } from "../context.ts";
+import { lifetime, ListOf, nullable, operation } from "../http/operation.ts";
 import type { Group } from "../store/groups.ts";
 import { compact } from "../store/rows.ts";
 import type { Tables } from "../store/store.ts";
@@ -39,6 +40,18 @@ const NewNamespace = t.Object(
   { name: Namespace, description: t.Optional(Description) },
   { additionalProperties: false },
 );
+const NamespaceAnswer = t.Object({ name: Namespace, description: t.String() });
+const GroupAnswer = t.Object({
+  id: Id,
+  namespace: Namespace,
+  name: Name,
+  path: GroupPath,
+  parent_id: nullable(Id),
+  description: t.String(),
+  priority: Priority,
+  metadata: StringMap,
+  ...lifetime,
+});
 const maxDepth = 8;
 
 export function groupRoutes(services: Services): AnyElysia {
@@ -61,7 +74,7 @@ export function groupRoutes(services: Services): AnyElysia {
         set.status = 201;
         return toGroupAnswer(group);
       },
-      { body: NewGroup, detail: { summary: "Create a group" } },
+      { body: NewGroup, detail: operation("Create a group", { 201: GroupAnswer }) },
     )
     .get(
       "",
@@ -77,6 +90,7 @@ export function groupRoutes(services: Services): AnyElysia {
           { ...pageFields, ...deletedField, namespace: t.Optional(Namespace), parent_id: t.Optional(Id) },
           { additionalProperties: false },
         ),
+        detail: operation("Groups by path", { 200: ListOf(GroupAnswer) }),
       },
     )
     .get(
@@ -84,17 +98,20 @@ export function groupRoutes(services: Services): AnyElysia {
       async ({ query: { path } }) => toGroupAnswer((await store.groups.findByPath(path)) ?? missing("group", path)),
       {
         query: t.Object({ path: GroupPath }, { additionalProperties: false }),
-        detail: { summary: "Find a group by namespace:path" },
+        detail: operation("Find a group by namespace:path", { 200: GroupAnswer }),
       },
     )
-    .get("/:id", async ({ params: { id } }) => toGroupAnswer(await existing(id)), { params: IdParams })
+    .get("/:id", async ({ params: { id } }) => toGroupAnswer(await existing(id)), {
+      params: IdParams,
+      detail: operation("One group", { 200: GroupAnswer }),
+    })
     .get(
       "/:id/children",
       async ({ params: { id } }) => {
         const { items } = await store.groups.list({ parentId: (await existing(id)).id }, { limit: 100_000, offset: 0 });
         return items.map(toGroupAnswer);
       },
-      { params: IdParams },
+      { params: IdParams, detail: operation("The groups right below", { 200: t.Array(GroupAnswer) }) },
     )
     .put(
       "/:id",
@@ -108,7 +125,11 @@ export function groupRoutes(services: Services): AnyElysia {
         );
         return toGroupAnswer(group);
       },
-      { params: IdParams, body: GroupChange },
+      {
+        params: IdParams,
+        body: GroupChange,
+        detail: operation("Edit; a new name moves all groups below it", { 200: GroupAnswer }),
+      },
     )
     .use(
       lifecycleRoutes(services, {
@@ -122,7 +143,9 @@ export function groupRoutes(services: Services): AnyElysia {
 
 export function namespaceRoutes(services: Services): AnyElysia {
   return createRoutes("/api/v1/namespaces", "groups")
-    .get("", () => services.store.groups.namespaces())
+    .get("", () => services.store.groups.namespaces(), {
+      detail: operation("All namespaces", { 200: t.Array(NamespaceAnswer) }),
+    })
     .post(
       "",
       async ({ request, body: { name, description = "" }, set }) => {
@@ -133,7 +156,7 @@ export function namespaceRoutes(services: Services): AnyElysia {
         set.status = 201;
         return namespace;
       },
-      { body: NewNamespace },
+      { body: NewNamespace, detail: operation("Create a namespace", { 201: NamespaceAnswer }) },
     );
 }
 

@@ -1,7 +1,20 @@
+import { Type as t } from "@sinclair/typebox";
 import { type AnyElysia, Elysia } from "elysia";
 import { describeError } from "../../runtime/log.ts";
 import { buildInfo } from "../../runtime/version.ts";
 import type { Services } from "../context.ts";
+import { operation, Time } from "../http/operation.ts";
+
+const State = t.Union([t.Literal("healthy"), t.Literal("unhealthy")]);
+const Health = t.Object({
+  status: State,
+  timestamp: Time,
+  version: t.String(),
+  uptime_seconds: t.Integer(),
+  components: t.Object({ database: t.Object({ status: State }) }),
+});
+const ready = operation("Does the server answer, and its database?", { 200: Health, 503: Health });
+const live = operation("Does the process answer?", { 200: t.Object({ status: State }) });
 
 /** `/health` and `/api/v1/health` judge the store too; `live` only says that the process answers. */
 export function healthRoutes({ store, log, now, startedAtMs }: Services): AnyElysia {
@@ -18,8 +31,9 @@ export function healthRoutes({ store, log, now, startedAtMs }: Services): AnyEly
   };
   const paths = ["/health", "/health/ready", "/api/v1/health", "/api/v1/health/ready"] as const;
   const routes = new Elysia({ tags: ["health"] });
-  for (const path of paths) routes.get(path, ({ set }) => report(set));
-  for (const path of ["/health/live", "/api/v1/health/live"] as const) routes.get(path, () => ({ status: "healthy" }));
+  for (const path of paths) routes.get(path, ({ set }) => report(set), { detail: ready });
+  for (const path of ["/health/live", "/api/v1/health/live"] as const)
+    routes.get(path, () => ({ status: "healthy" }), { detail: live });
   return routes;
 }
 

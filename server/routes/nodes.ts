@@ -6,6 +6,7 @@ import { CredentialError } from "../../protocol/proof.ts";
 import { appliedRevisionHeader, NodeStatus } from "../../protocol/status.ts";
 import { createRateLimit } from "../http/rate-limit.ts";
 import type { Services } from "../context.ts";
+import { nothing, operation } from "../http/operation.ts";
 import { createRoutes, missing } from "./common.ts";
 
 /** A proxy or Bun itself must not cut a poll: shorter than any usual idle timeout. */
@@ -38,7 +39,12 @@ export function nodeRoutes(services: Services): AnyElysia {
         if (bundle.etag === etag) return new Response(null, { status: 304, headers });
         return new Response(bundle.bytes, { headers: { ...headers, "content-type": "application/jose" } });
       },
-      { detail: { summary: "The signed bundle; If-None-Match, Prefer: wait=N" } },
+      {
+        detail: operation("The signed bundle; If-None-Match, Prefer: wait=N", {
+          200: "application/jose",
+          304: "nothing",
+        }),
+      },
     )
     .post(
       "/status",
@@ -53,7 +59,7 @@ export function nodeRoutes(services: Services): AnyElysia {
         if (!newer) log.debug("dropped an old status report", { node: nodeId, sequence });
         set.status = 204;
       },
-      { body: NodeStatus },
+      { body: NodeStatus, detail: operation("Report which revision and checks run, and how they go", nothing) },
     )
     .delete(
       "",
@@ -65,7 +71,7 @@ export function nodeRoutes(services: Services): AnyElysia {
         services.nodes.forget(nodeId);
         set.status = 204;
       },
-      { detail: { summary: "Leave: the machine is taken out of service" } },
+      { detail: operation("Leave: the machine is taken out of service", nothing) },
     );
 }
 
@@ -86,6 +92,9 @@ export function blobRoutes({ store }: Services): AnyElysia {
       };
       return new Response(content, { headers });
     },
-    { params: t.Object({ hash: t.String({ pattern: "^[0-9a-f]{64}$" }) }) },
+    {
+      params: t.Object({ hash: t.String({ pattern: "^[0-9a-f]{64}$" }) }),
+      detail: operation("A script by its SHA-256", { 200: "application/octet-stream" }),
+    },
   );
 }

@@ -11,9 +11,11 @@ import {
   Config,
   createScript,
   NewScript,
+  ScriptAnswer,
   scriptChanges,
   scriptFields,
 } from "../domain/script.ts";
+import { lifetime, ListOf, nullable, operation } from "../http/operation.ts";
 import type { Policy } from "../store/policies.ts";
 import { compact } from "../store/rows.ts";
 import type { Script } from "../store/scripts.ts";
@@ -51,6 +53,23 @@ const PolicyChange = t.Object(
   { ...scriptChanges, config: placement.config, priority: placement.priority, is_active: placement.is_active },
   { additionalProperties: false },
 );
+const PolicyAnswer = t.Object({
+  id: Id,
+  ...ScriptAnswer.properties,
+  scope: Scope,
+  group_id: nullable(Id),
+  config: Config,
+  priority: Priority,
+  is_active: t.Boolean(),
+  template_id: t.Optional(Id),
+  template_name: t.Optional(t.String()),
+  template_version: t.Optional(t.String()),
+  created_from_template_id: nullable(Id),
+  created_from_template_name: nullable(t.String()),
+  is_outdated: t.Boolean({ description: "The template's script is another one by now." }),
+  ...lifetime,
+});
+const PolicyAnswers = t.Array(PolicyAnswer);
 type NewPolicy = (typeof NewPolicy)["static"];
 
 const all = { limit: 1_000_000, offset: 0 };
@@ -82,7 +101,7 @@ export function policyRoutes(services: Services): AnyElysia {
         set.status = 201;
         return create(request, body);
       },
-      { body: NewPolicy, detail: { summary: "Apply a template's script, or one of its own" } },
+      { body: NewPolicy, detail: operation("Apply a template's script, or one of its own", { 201: PolicyAnswer }) },
     )
     .post(
       "/direct",
@@ -90,7 +109,7 @@ export function policyRoutes(services: Services): AnyElysia {
         set.status = 201;
         return create(request, body);
       },
-      { body: NewDirectPolicy, detail: { summary: "Apply a script without a template" } },
+      { body: NewDirectPolicy, detail: operation("Apply a script without a template", { 201: PolicyAnswer }) },
     )
     .get(
       "",
@@ -117,16 +136,20 @@ export function policyRoutes(services: Services): AnyElysia {
           },
           { additionalProperties: false },
         ),
+        detail: operation("Policies, the highest priority first", { 200: ListOf(PolicyAnswer) }),
       },
     )
-    .get("/global", async () => answers((await store.policies.list({ scope: "global" }, all)).items))
+    .get("/global", async () => answers((await store.policies.list({ scope: "global" }, all)).items), {
+      detail: operation("Policies for everyone", { 200: PolicyAnswers }),
+    })
     .get("/group/:id", async ({ params: { id } }) => answers((await store.policies.list({ groupId: id }, all)).items), {
       params: IdParams,
+      detail: operation("Policies of a group", { 200: PolicyAnswers }),
     })
     .get(
       "/template/:id",
       async ({ params: { id } }) => answers((await store.policies.list({ templateId: id }, all)).items),
-      { params: IdParams },
+      { params: IdParams, detail: operation("Policies that copied a template", { 200: PolicyAnswers }) },
     )
     .get(
       "/effective/group/:id",
@@ -136,9 +159,12 @@ export function policyRoutes(services: Services): AnyElysia {
         const groups = found.filter((one) => one !== undefined);
         return answers(resolvePolicies(await store.policies.activeFor(groups.map((one) => one.id)), groups));
       },
-      { params: IdParams, detail: { summary: "What a node in exactly this group runs" } },
+      { params: IdParams, detail: operation("What a node in exactly this group runs", { 200: PolicyAnswers }) },
     )
-    .get("/:id", async ({ params: { id } }) => answer(await existing(id)), { params: IdParams })
+    .get("/:id", async ({ params: { id } }) => answer(await existing(id)), {
+      params: IdParams,
+      detail: operation("One policy", { 200: PolicyAnswer }),
+    })
     .put(
       "/:id",
       async ({ request, params: { id }, body }) => {
@@ -151,7 +177,11 @@ export function policyRoutes(services: Services): AnyElysia {
           "policy.update",
         );
       },
-      { params: IdParams, body: PolicyChange, detail: { summary: "Edit; config is replaced as a whole" } },
+      {
+        params: IdParams,
+        body: PolicyChange,
+        detail: operation("Edit; config is replaced as a whole", { 200: PolicyAnswer }),
+      },
     )
     .post(
       "/:id/resync",
@@ -168,7 +198,7 @@ export function policyRoutes(services: Services): AnyElysia {
           "policy.resync",
         );
       },
-      { params: IdParams, detail: { summary: "Copy the template's present script again" } },
+      { params: IdParams, detail: operation("Copy the template's present script again", { 200: PolicyAnswer }) },
     )
     .use(
       lifecycleRoutes(services, {

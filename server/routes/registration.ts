@@ -3,6 +3,7 @@ import { parseBootstrapToken } from "../../protocol/bootstrap-token.ts";
 import { AppError } from "../../protocol/errors.ts";
 import { RegistrationAnswer, RegistrationRequest } from "../../protocol/registration.ts";
 import type { Services } from "../context.ts";
+import { operation } from "../http/operation.ts";
 
 export function registrationRoutes(services: Services): AnyElysia {
   const routes = new Elysia({ tags: ["registration"], normalize: false });
@@ -16,8 +17,10 @@ export function registrationRoutes(services: Services): AnyElysia {
       },
       {
         body: RegistrationRequest,
-        response: { 200: RegistrationAnswer, 201: RegistrationAnswer },
-        detail: { summary: "Register a node" },
+        detail: operation("Register a node: 201 makes a record, 200 knows it already", {
+          200: RegistrationAnswer,
+          201: RegistrationAnswer,
+        }),
       },
     );
   }

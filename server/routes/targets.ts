@@ -2,11 +2,12 @@ import { Type as t } from "@sinclair/typebox";
 import type { AnyElysia } from "elysia";
 import { isIP } from "node:net";
 import { ValidationError } from "../../protocol/errors.ts";
-import { Exporter, GroupPath, Hostname, StringMap } from "../../protocol/registration.ts";
+import { Exporter, GroupPath, GroupReference, Hostname, StringMap } from "../../protocol/registration.ts";
 import type { Services } from "../context.ts";
 import { toExporters } from "../domain/exporters.ts";
 import { groupKeyOf, toGroupReference } from "../domain/groups.ts";
 import { readLabels } from "../domain/labels.ts";
+import { lifetime, ListOf, nothing, nullable, operation, Time } from "../http/operation.ts";
 import { fallbackGroup } from "../registration.ts";
 import { compact } from "../store/rows.ts";
 import type { Tables } from "../store/store.ts";
@@ -51,6 +52,29 @@ const filters = {
   labels: t.Optional(t.String({ maxLength: 4096, description: 'A JSON object, for example {"rack":"r1"}.' })),
 };
 
+const Facts = t.Record(t.String(), t.Unknown());
+const TargetAnswer = t.Object({
+  id: Id,
+  hostname: Hostname,
+  ip_address: t.String(),
+  status: AdminStatus,
+  primary_group_id: nullable(Id),
+  groups: t.Array(GroupReference),
+  exporters: t.Array(t.Composite([t.Object({ id: Id }), Exporter])),
+  labels: StringMap,
+  metadata: StringMap,
+  inventory: Facts,
+  instance_id: nullable(t.String()),
+  daemon_version: nullable(t.String()),
+  key_id: nullable(t.String({ description: "Fingerprint of the node's key; null of a target without one." })),
+  applied_revision: nullable(t.String({ description: "epoch.version of the bundle it runs." })),
+  report: nullable(Facts),
+  last_seen: nullable(Time),
+  ...lifetime,
+});
+const Count = t.Integer({ minimum: 0 });
+const Summary = t.Object({ active: Count, inactive: Count, down: Count, total: Count, waiting_polls: Count });
+
 export function targetRoutes(services: Services): AnyElysia {
   const { store, now } = services;
   const existing = async (id: string) => (await store.targets.get(id)) ?? missing("target", id);
@@ -92,7 +116,7 @@ export function targetRoutes(services: Services): AnyElysia {
         };
         return save(request, target, { action: "target.create", moved: false });
       },
-      { body: NewTarget, detail: { summary: "Add a target by hand, with its exporters" } },
+      { body: NewTarget, detail: operation("Add a target by hand, with its exporters", { 201: TargetAnswer }) },
     )
     .get(
       "",
@@ -108,7 +132,10 @@ export function targetRoutes(services: Services): AnyElysia {
         });
         return listing(query, set, { fetch: (page) => store.targets.list(filter, page), map: answers });
       },
-      { query: t.Object({ ...pageFields, ...deletedField, ...filters }, { additionalProperties: false }) },
+      {
+        query: t.Object({ ...pageFields, ...deletedField, ...filters }, { additionalProperties: false }),
+        detail: operation("Targets by host name", { 200: ListOf(TargetAnswer) }),
+      },
     )
     .get(
       "/summary",
@@ -120,18 +147,24 @@ export function targetRoutes(services: Services): AnyElysia {
           waiting_polls: services.polls.waiting(),
         };
       },
-      { detail: { summary: "How many targets are active, inactive, down" } },
+      { detail: operation("How many targets are active, inactive, down", { 200: Summary }) },
     )
-    .get("/hostname/:hostname", async ({ params: { hostname } }) =>
-      answer((await store.targets.findByHostname(hostname)) ?? missing("target", hostname)),
+    .get(
+      "/hostname/:hostname",
+      async ({ params: { hostname } }) =>
+        answer((await store.targets.findByHostname(hostname)) ?? missing("target", hostname)),
+      { detail: operation("One target, by host name", { 200: TargetAnswer }) },
     )
     .get(
       "/group/:id",
       async ({ params: { id } }) =>
         answers((await store.targets.list({ groupId: id }, { limit: 1_000_000, offset: 0 })).items),
-      { params: IdParams },
+      { params: IdParams, detail: operation("Targets of a group", { 200: t.Array(TargetAnswer) }) },
     )
-    .get("/:id", async ({ params: { id } }) => answer(await existing(id)), { params: IdParams })
+    .get("/:id", async ({ params: { id } }) => answer(await existing(id)), {
+      params: IdParams,
+      detail: operation("One target", { 200: TargetAnswer }),
+    })
     .put(
       "/:id",
       async ({ request, params: { id }, body }) => {
@@ -148,7 +181,11 @@ export function targetRoutes(services: Services): AnyElysia {
         };
         return save(request, target, { action: "target.update", moved: target.group_key !== old.group_key });
       },
-      { params: IdParams, body: TargetChange, detail: { summary: "Edit; maps and exporters are replaced as a whole" } },
+      {
+        params: IdParams,
+        body: TargetChange,
+        detail: operation("Edit; maps and exporters are replaced as a whole", { 200: TargetAnswer }),
+      },
     )
     .post(
       "/:id/status",
@@ -160,7 +197,11 @@ export function targetRoutes(services: Services): AnyElysia {
         );
         set.status = 204;
       },
-      { params: IdParams, body: t.Object({ status: AdminStatus }, { additionalProperties: false }) },
+      {
+        params: IdParams,
+        body: t.Object({ status: AdminStatus }, { additionalProperties: false }),
+        detail: operation("Take out of service, or back", nothing),
+      },
     )
     .use(
       lifecycleRoutes(services, {

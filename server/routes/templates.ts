@@ -3,13 +3,15 @@ import type { AnyElysia } from "elysia";
 import { ConflictError } from "../../protocol/errors.ts";
 import { sha256Hex } from "../../protocol/keys.ts";
 import type { Services } from "../context.ts";
-import { changeScript, checkScript, createScript, NewScript, ScriptChange } from "../domain/script.ts";
+import { changeScript, checkScript, createScript, NewScript, ScriptAnswer, ScriptChange } from "../domain/script.ts";
+import { lifetime, ListOf, operation } from "../http/operation.ts";
 import { compact } from "../store/rows.ts";
 import type { Tables } from "../store/store.ts";
 import type { Template } from "../store/templates.ts";
 import {
   createRoutes,
   deletedField,
+  Id,
   IdParams,
   lifecycleRoutes,
   listing,
@@ -18,6 +20,9 @@ import {
   toBoolean,
   toIso,
 } from "./common.ts";
+
+const TemplateAnswer = t.Object({ id: Id, ...ScriptAnswer.properties, ...lifetime });
+const TemplateSummary = t.Omit(TemplateAnswer, ["script_content", "default_config"]);
 
 export function templateRoutes(services: Services): AnyElysia {
   const { store, now } = services;
@@ -42,7 +47,7 @@ export function templateRoutes(services: Services): AnyElysia {
         set.status = 201;
         return toTemplateAnswer(template);
       },
-      { body: NewScript, detail: { summary: "Create a reusable script" } },
+      { body: NewScript, detail: operation("Create a reusable script", { 201: TemplateAnswer }) },
     )
     .get(
       "",
@@ -57,19 +62,31 @@ export function templateRoutes(services: Services): AnyElysia {
           { ...pageFields, ...deletedField, script_type: t.Optional(t.String()) },
           { additionalProperties: false },
         ),
+        detail: operation("Templates by name, without their scripts", { 200: ListOf(TemplateSummary) }),
       },
     )
-    .get("/name/:name", async ({ params: { name } }) =>
-      toTemplateAnswer((await store.templates.findByName(name)) ?? missing("script template", name)),
+    .get(
+      "/name/:name",
+      async ({ params: { name } }) =>
+        toTemplateAnswer((await store.templates.findByName(name)) ?? missing("script template", name)),
+      { detail: operation("One template, by name", { 200: TemplateAnswer }) },
     )
-    .get("/:id", async ({ params: { id } }) => toTemplateAnswer(await existing(id)), { params: IdParams })
+    .get("/:id", async ({ params: { id } }) => toTemplateAnswer(await existing(id)), {
+      params: IdParams,
+      detail: operation("One template", { 200: TemplateAnswer }),
+    })
     .get(
       "/:id/verify-hash",
       async ({ params: { id } }) => {
         const { hash, script_content } = await existing(id);
         return { template_id: id, hash_valid: sha256Hex(script_content) === hash };
       },
-      { params: IdParams },
+      {
+        params: IdParams,
+        detail: operation("Is the stored script still the one of its hash?", {
+          200: t.Object({ template_id: Id, hash_valid: t.Boolean() }),
+        }),
+      },
     )
     .put(
       "/:id",
@@ -84,7 +101,11 @@ export function templateRoutes(services: Services): AnyElysia {
         );
         return toTemplateAnswer(template);
       },
-      { params: IdParams, body: ScriptChange, detail: { summary: "Edit; policies that copied it stay as they are" } },
+      {
+        params: IdParams,
+        body: ScriptChange,
+        detail: operation("Edit; policies that copied it stay as they are", { 200: TemplateAnswer }),
+      },
     )
     .use(
       lifecycleRoutes(services, {

@@ -9,6 +9,7 @@ import {
 import { UnauthorizedError, ValidationError } from "../../protocol/errors.ts";
 import { StringMap } from "../../protocol/registration.ts";
 import type { Services } from "../context.ts";
+import { lifetime, ListOf, nullable, operation, Time } from "../http/operation.ts";
 import { compact } from "../store/rows.ts";
 import type { Tables } from "../store/store.ts";
 import type { TokenRecord } from "../store/tokens.ts";
@@ -50,6 +51,29 @@ const NewToken = t.Object(
 );
 const TokenChange = t.Object(settings, { additionalProperties: false });
 const Presented = t.Object({ token: t.String({ minLength: 1, maxLength: 512 }) }, { additionalProperties: false });
+const TokenState = t.Union(["valid", "revoked", "expired", "exhausted"].map((state) => t.Literal(state)));
+const TokenAnswer = t.Object({
+  id: TokenId,
+  name: t.String(),
+  description: t.String(),
+  default_group_id: nullable(Id),
+  allowed_group_ids: t.Array(Id),
+  labels: StringMap,
+  max_uses: t.Integer(),
+  uses: t.Integer(),
+  remaining_uses: t.Integer(),
+  expires_at: Time,
+  state: TokenState,
+  is_valid: t.Boolean(),
+  ...t.Omit(t.Object(lifetime), ["deleted_at"]).properties,
+});
+const SecretAnswer = t.Composite([TokenAnswer, t.Object({ token: t.String(), server_fingerprint: t.String() })]);
+const ValidAnswer = t.Object({
+  valid: t.Literal(true),
+  id: TokenId,
+  remaining_uses: t.Integer(),
+  expires_at: Time,
+});
 const dayMs = 24 * 3600 * 1000;
 
 export function tokenRoutes(
@@ -75,7 +99,10 @@ export function tokenRoutes(
         set.status = 201;
         return { ...answer(token), token: secret.token, server_fingerprint: identity.signingKey.id };
       },
-      { body: NewToken, detail: { summary: "Create a bootstrap token; its value is shown only here" } },
+      {
+        body: NewToken,
+        detail: operation("Create a bootstrap token; its value is shown only here", { 201: SecretAnswer }),
+      },
     )
     .get(
       "",
@@ -86,7 +113,10 @@ export function tokenRoutes(
           map: (items) => items.map(answer),
         });
       },
-      { query: t.Object({ ...pageFields, ...deletedField }, { additionalProperties: false }) },
+      {
+        query: t.Object({ ...pageFields, ...deletedField }, { additionalProperties: false }),
+        detail: operation("Bootstrap tokens, the newest first", { 200: ListOf(TokenAnswer) }),
+      },
     )
     .post(
       "/validate",
@@ -99,9 +129,12 @@ export function tokenRoutes(
         if (state !== "valid") throw new UnauthorizedError(refusals[state], `the bootstrap token is ${state}`);
         return { valid: true, id: token.id, remaining_uses, expires_at };
       },
-      { body: Presented, detail: { summary: "Is this token good? Takes no use" } },
+      { body: Presented, detail: operation("Is this token good? Takes no use", { 200: ValidAnswer }) },
     )
-    .get("/:id", async ({ params: { id } }) => answer(await existing(id)), { params: TokenParams })
+    .get("/:id", async ({ params: { id } }) => answer(await existing(id)), {
+      params: TokenParams,
+      detail: operation("One bootstrap token, without its value", { 200: TokenAnswer }),
+    })
     .put(
       "/:id",
       async ({ request, params: { id }, body }) => {
@@ -111,7 +144,11 @@ export function tokenRoutes(
         await services.change(request, { action: "token.update", resourceId: id }, (tx) => tx.tokens.update(token));
         return answer(await existing(id));
       },
-      { params: TokenParams, body: TokenChange },
+      {
+        params: TokenParams,
+        body: TokenChange,
+        detail: operation("Edit; what is left out stays", { 200: TokenAnswer }),
+      },
     )
     .post(
       "/:id/rotate",
@@ -123,7 +160,10 @@ export function tokenRoutes(
         });
         return { ...answer(await existing(id)), token: secret.token, server_fingerprint: identity.signingKey.id };
       },
-      { params: TokenParams, detail: { summary: "Replace the secret; the old one is void at once" } },
+      {
+        params: TokenParams,
+        detail: operation("Replace the secret; the old one is void at once", { 200: SecretAnswer }),
+      },
     )
     .post(
       "/:id/revoke",
@@ -133,7 +173,7 @@ export function tokenRoutes(
         });
         return answer(await existing(id));
       },
-      { params: TokenParams },
+      { params: TokenParams, detail: operation("Refuse the token from now on", { 200: TokenAnswer }) },
     )
     .use(
       lifecycleRoutes(services, {

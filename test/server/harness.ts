@@ -8,7 +8,9 @@ import type { RegistrationAnswer } from "../../protocol/registration.ts";
 import { parseConfig } from "../../runtime/config.ts";
 import { createLogger } from "../../runtime/log.ts";
 import { ServerConfig } from "../../server/config.ts";
+import type { ApiDocument } from "../../server/openapi.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
+import { assertDescribed } from "./described.ts";
 
 export interface Answer<T = Record<string, unknown>> {
   readonly status: number;
@@ -96,6 +98,8 @@ export async function startTestServer({ data, config = {}, now }: StartOptions =
 }
 
 function client({ url, fleet }: RunningServer, adminToken: string) {
+  let document: Promise<ApiDocument> | undefined;
+  const readDocument = async () => (await (await fetch(`${url}/docs/json`)).json()) as ApiDocument;
   const call = async <T = Record<string, unknown>>(
     method: string,
     path: string,
@@ -113,11 +117,9 @@ function client({ url, fleet }: RunningServer, adminToken: string) {
     });
     const text = await response.text();
     const type = response.headers.get("content-type") ?? "";
-    return {
-      status: response.status,
-      headers: response.headers,
-      body: (type.startsWith("application/json") && text !== "" ? JSON.parse(text) : text) as T,
-    };
+    const answer: unknown = type.startsWith("application/json") && text !== "" ? JSON.parse(text) : text;
+    assertDescribed(await (document ??= readDocument()), { method, path, status: response.status, body: answer });
+    return { status: response.status, headers: response.headers, body: answer as T };
   };
   const createToken = async (settings: Record<string, unknown> = {}) => {
     const { status, body } = await call<{ id: string; token: string }>("POST", "/api/v1/bootstrap-tokens", {

@@ -97,7 +97,6 @@ describe("addresses", () => {
     ["GET", "/api/v1/targets?labels=nonsense", 400, "VALIDATION_ERROR"],
     ["GET", "/api/v1/sd/prometheus?shard=3/3", 400, "VALIDATION_ERROR"],
     ["GET", "/api/v1/nothing", 404, "NOT_FOUND"],
-    ["GET", "/", 404, "NOT_FOUND"],
     ["PUT", "/api/v1/health", 404, "NOT_FOUND"],
   ])("%s %s → %i %s", async (method, path, status, code) => {
     const answer = await server.call(method, path);
