@@ -3,8 +3,10 @@
  * `npm test -- test/collectors` runs some of them. Ends with the line "N passed, N failed".
  */
 import { ensureBinary } from "./binary.ts";
+import type { TestFailure } from "./junit.ts";
 import { ensureSystemPackages } from "./system-packages.ts";
 import { runQuietly, runScript, say, ScriptError } from "./terminal.ts";
+import { describeFailures } from "./test-failures.ts";
 import { startTestPostgres, type TestPostgres } from "./test-postgres.ts";
 import { ensureTestServers } from "./test-servers.ts";
 import { continuousIntegration, runTests } from "./test-stages.ts";
@@ -16,7 +18,7 @@ await runScript(async () => {
   const problems = [...(await ensureSystemPackages()), ...(await ensureTestServers())];
   if (problems.length > 0 && continuousIntegration) say("CI is set: what is missing counts as a failure");
   const failedSteps = [
-    ...(continuousIntegration ? problems.map((problem) => `missing: ${problem}`) : []),
+    ...(continuousIntegration ? problems.map((problem) => ({ name: `missing: ${problem}`, reason: "" })) : []),
     ...(await step("type check", [bun, "check", "--no-pretty"])),
     ...(await step("format check", [bun, "fmt", "--check"])),
   ];
@@ -27,12 +29,12 @@ await runScript(async () => {
     postgres === undefined ? {} : { TEST_POSTGRES_URL: postgres.url },
   );
   failures.unshift(...failedSteps);
-  for (const failure of failures) console.log(`FAILED ${failure}`);
+  for (const line of describeFailures(failures)) console.log(line);
   console.log(`${passed} passed, ${failures.length} failed`);
   return failures.length === 0 ? 0 : 1;
 });
 
-async function step(name: string, argv: readonly string[]): Promise<string[]> {
+async function step(name: string, argv: readonly string[]): Promise<TestFailure[]> {
   say(name);
   try {
     await runQuietly(argv, { log: `${name.replace(" ", "-")}.log` });
@@ -40,7 +42,7 @@ async function step(name: string, argv: readonly string[]): Promise<string[]> {
   } catch (error) {
     if (!(error instanceof ScriptError)) throw error;
     say(error.message);
-    return [name];
+    return [{ name, reason: error.message }];
   }
 }
 

@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { checkLibrary } from "../../checks/library/library.ts";
 import { parseOutput } from "../../checks/output.ts";
 import { mountFuse, runTool } from "../equipment/broken-mounts.ts";
-import { isInPrivateNamespace, testInPrivateNamespace } from "../equipment/private-namespace.ts";
+import { isInPrivateNamespace, namespaceLimitMs, testInPrivateNamespace } from "../equipment/private-namespace.ts";
 import { waitFor } from "../harness/wait.ts";
 import { lacksSandbox, openTestSandbox, type TestSandbox } from "./sandbox-fixture.ts";
 
@@ -26,7 +26,7 @@ if (isInPrivateNamespace) {
   test.skipIf(skip)(
     "what a check sees of the host's mounts, in a private namespace",
     () => testInPrivateNamespace(import.meta.path),
-    300_000,
+    namespaceLimitMs,
   );
 }
 

@@ -26,7 +26,7 @@ describe("open files", () => {
   test("what the kernel says now, not what it said before", async () => {
     const files = createOpenFiles();
     const before = files.read("/proc/uptime");
-    const deadline = performance.now() + 5000;
+    const deadline = performance.now() + 60_000;
     while (files.read("/proc/uptime") === before && performance.now() < deadline) await Bun.sleep(5);
     expect(files.read("/proc/uptime")).not.toBe(before);
   });

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { selfCommand } from "../../runtime/self.ts";
+import { waitFor } from "../harness/wait.ts";
 import { type RunningDaemon, startDaemonProcess } from "./running-daemon.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "aami-daemon-"));
@@ -198,11 +199,7 @@ function childrenOf(pid: number): number[] {
 }
 
 async function gone(pids: readonly number[]): Promise<void> {
-  const deadline = performance.now() + 10_000;
   const isAlive = (pid: number): boolean =>
     Bun.spawnSync(["kill", "-0", String(pid)], { stderr: "ignore" }).exitCode === 0;
-  while (pids.some(isAlive)) {
-    if (performance.now() > deadline) throw new Error("a child of the daemon is still there");
-    await Bun.sleep(20);
-  }
+  await waitFor("the end of the daemon's children", () => !pids.some(isAlive));
 }

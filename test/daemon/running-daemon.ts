@@ -24,7 +24,7 @@ export async function startDaemonProcess(...args: readonly string[]): Promise<Ru
     for (const wake of waiting) wake();
   });
   const logged = async (message: string): Promise<Record<string, unknown>> => {
-    const deadline = performance.now() + 20_000;
+    const deadline = performance.now() + 60_000;
     for (;;) {
       const found = lines.find(({ msg }) => msg === message);
       if (found !== undefined) return found;

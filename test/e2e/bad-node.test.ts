@@ -7,7 +7,7 @@ import { type RunningServer, startServer } from "../harness/server.ts";
 import { waitFor } from "../harness/wait.ts";
 import { createWorkspace, type Workspace } from "../harness/workspace.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 const secret = "A".repeat(43);
 

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { type RunningServer, startServer } from "../harness/server.ts";
 import { createWorkspace, type Workspace } from "../harness/workspace.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 let workspace: Workspace;
 let server: RunningServer;

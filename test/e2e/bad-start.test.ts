@@ -7,7 +7,7 @@ import { runProcess } from "../harness/process.ts";
 import { startServer } from "../harness/server.ts";
 import { createWorkspace, type Workspace } from "../harness/workspace.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 /** A daemon without a control server keeps nothing on disk; this one has one that does not answer. */
 const nobody = { url: "http://127.0.0.1:9" };

@@ -7,7 +7,7 @@ import { runProcess, startProcess } from "../harness/process.ts";
 import { lacks } from "../harness/requirements.ts";
 import { createWorkspace, type Workspace } from "../harness/workspace.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 const noPeer = await lacks("prometheus-node-exporter");
 

@@ -4,7 +4,7 @@ import { type RunningDaemon, startDaemon } from "../harness/daemon.ts";
 import { lacks } from "../harness/requirements.ts";
 import { createWorkspace } from "../harness/workspace.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 const noPeer = await lacks("prometheus-node-exporter");
 

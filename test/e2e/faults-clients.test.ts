@@ -6,7 +6,7 @@ import { type RunningDaemon, seriesValue, startDaemon } from "../harness/daemon.
 import { waitFor } from "../harness/wait.ts";
 import { createWorkspace, type Workspace } from "../harness/workspace.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(180_000);
 
 /** A client of which only the bytes are under control. */
 interface RawClient extends Disposable {

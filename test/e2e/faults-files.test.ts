@@ -1,7 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { type FaultyFile, mountFaultyFile } from "../equipment/faulty-file.ts";
-import { isInPrivateNamespace, lacksMounts, testInPrivateNamespace } from "../equipment/private-namespace.ts";
+import {
+  isInPrivateNamespace,
+  lacksMounts,
+  namespaceLimitMs,
+  testInPrivateNamespace,
+} from "../equipment/private-namespace.ts";
 import { createRecordedHost } from "../equipment/recorded-host.ts";
 import { compareScrapes, countTree, seriesOf, timeScrape } from "../equipment/scrape-watch.ts";
 import { type RunningDaemon, seriesValue, startDaemon, waitForPage } from "../harness/daemon.ts";
@@ -14,7 +19,7 @@ if (isInPrivateNamespace) {
   test.skipIf(await lacksMounts())(
     "files of procfs and sysfs that misbehave, in a namespace of their own",
     () => testInPrivateNamespace(import.meta.path),
-    300_000,
+    namespaceLimitMs,
   );
 }
 

@@ -69,5 +69,5 @@ testFlood(
     const page = await waitForPage(successor, [`${series} `]);
     expect(seriesValue(page, series)).toBe(counted);
   },
-  120_000,
+  180_000,
 );

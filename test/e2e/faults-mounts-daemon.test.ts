@@ -2,7 +2,12 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { mountFuse, mountImage, runTool } from "../equipment/broken-mounts.ts";
 import { countResources, type MountPage, toMountPage } from "../equipment/mount-watch.ts";
-import { isInPrivateNamespace, lacksMounts, testInPrivateNamespace } from "../equipment/private-namespace.ts";
+import {
+  isInPrivateNamespace,
+  lacksMounts,
+  namespaceLimitMs,
+  testInPrivateNamespace,
+} from "../equipment/private-namespace.ts";
 import { type RunningDaemon, startDaemon } from "../harness/daemon.ts";
 import { waitFor } from "../harness/wait.ts";
 import { createWorkspace } from "../harness/workspace.ts";
@@ -13,7 +18,7 @@ if (isInPrivateNamespace) {
   test.skipIf(await lacksMounts())(
     "a daemon with broken mounts, in a namespace of its own",
     () => testInPrivateNamespace(import.meta.path),
-    300_000,
+    namespaceLimitMs,
   );
 }
 

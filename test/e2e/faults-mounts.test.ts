@@ -4,7 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mountAutofs, mountFuse, mountImage, runTool, startTool } from "../equipment/broken-mounts.ts";
 import { countResources, type MountPage, watchMounts } from "../equipment/mount-watch.ts";
-import { isInPrivateNamespace, lacksMounts, testInPrivateNamespace } from "../equipment/private-namespace.ts";
+import {
+  isInPrivateNamespace,
+  lacksMounts,
+  namespaceLimitMs,
+  testInPrivateNamespace,
+} from "../equipment/private-namespace.ts";
 
 if (isInPrivateNamespace) {
   describe("with real mounts", testRealMounts);
@@ -12,7 +17,7 @@ if (isInPrivateNamespace) {
   test.skipIf(await lacksMounts())(
     "broken mounts, in a namespace of their own",
     () => testInPrivateNamespace(import.meta.path),
-    300_000,
+    namespaceLimitMs,
   );
 }
 

@@ -6,7 +6,7 @@ import { runProcess } from "../harness/process.ts";
 import { waitFor } from "../harness/wait.ts";
 import { createWorkspace, type Workspace } from "../harness/workspace.ts";
 
-const limitMs = 90_000;
+const limitMs = 180_000;
 
 interface Node {
   readonly daemon: RunningDaemon;

@@ -83,4 +83,4 @@ test("disks that hang, talk nonsense and vanish cost their own series, and no pa
   const status = (await (await daemon.get("/api/v1/status")).json()) as { events: { kind: string; device: string }[] };
   expect(status.events).toContainEqual(expect.objectContaining({ kind: "disk_disappeared", device: "sda" }));
   expect(status.events).toContainEqual(expect.objectContaining({ kind: "disk_unreadable", device: "sdb" }));
-}, 150_000);
+}, 180_000);

@@ -2,12 +2,17 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { appendFileSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mountFuse } from "../equipment/broken-mounts.ts";
-import { isInPrivateNamespace, lacksMounts, testInPrivateNamespace } from "../equipment/private-namespace.ts";
+import {
+  isInPrivateNamespace,
+  lacksMounts,
+  namespaceLimitMs,
+  testInPrivateNamespace,
+} from "../equipment/private-namespace.ts";
 import { compareScrapes, countTree } from "../equipment/scrape-watch.ts";
 import { type RunningDaemon, seriesValue, startDaemon, waitForPage } from "../harness/daemon.ts";
 import { createWorkspace, type Workspace } from "../harness/workspace.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(180_000);
 
 const config = { scrape: { collector_timeout_seconds: 1 } };
 
@@ -17,7 +22,7 @@ if (isInPrivateNamespace) {
   test.skipIf(await lacksMounts())(
     "a textfile directory that hangs, in a namespace of its own",
     () => testInPrivateNamespace(import.meta.path),
-    300_000,
+    namespaceLimitMs,
   );
   describe("text files", testTextfiles);
 }

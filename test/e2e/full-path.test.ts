@@ -8,7 +8,7 @@ import { startServer } from "../harness/server.ts";
 import { waitFor } from "../harness/wait.ts";
 import { createWorkspace, type Workspace } from "../harness/workspace.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(180_000);
 
 const noSandbox = await lacks("sandbox");
 const noPrometheus = await lacks("prometheus");

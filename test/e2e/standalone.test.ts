@@ -9,7 +9,7 @@ import { lacks } from "../harness/requirements.ts";
 import { waitFor } from "../harness/wait.ts";
 import { createWorkspace } from "../harness/workspace.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 /** Families that every dashboard of a Linux machine starts with. */
 const expectedFamilies = [

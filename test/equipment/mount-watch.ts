@@ -25,7 +25,7 @@ export interface MountWatch extends AsyncDisposable {
 }
 
 /** Longer than any state here takes on a slow machine. */
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 /** A page is put together from memory; this is what a machine under load may take for that. */
 const pageLimitSeconds = 0.5;
 

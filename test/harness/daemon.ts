@@ -75,7 +75,7 @@ export function seriesValue(page: string, series: string): number | undefined {
 }
 
 /** Scrapes until the page has all of these texts, and returns it. */
-export function waitForPage(daemon: RunningDaemon, texts: readonly string[], deadlineSeconds = 30): Promise<string> {
+export function waitForPage(daemon: RunningDaemon, texts: readonly string[], deadlineSeconds = 60): Promise<string> {
   return waitFor(
     `a page with ${texts.join(" and ")}`,
     async () => {

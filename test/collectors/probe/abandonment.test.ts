@@ -3,7 +3,7 @@ import { createAbandonment } from "../../../collectors/probe/abandonment.ts";
 import { createLogger } from "../../../runtime/log.ts";
 
 async function linesUntil(lines: readonly string[], text: string): Promise<Record<string, unknown>[]> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 60_000;
   while (!lines.some((line) => line.includes(text)) && performance.now() < deadline) await Bun.sleep(5);
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
 }

@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createProbePool, type ProbePool, type ProbePoolOptions } from "../../../collectors/probe/pool.ts";
 import { createLogger } from "../../../runtime/log.ts";
+import { waitFor } from "../../harness/wait.ts";
 
-const generous = { deadlineMs: 20_000 };
+const generous = { deadlineMs: 60_000 };
 const lines: string[] = [];
 const log = createLogger({ level: "debug", write: (line) => void lines.push(line) });
 const folder = mkdtempSync(join(tmpdir(), "aami-pool-"));
@@ -38,11 +39,7 @@ function writeFifo(path: string, text: string): void {
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`not reached: ${what}`);
-    await Bun.sleep(5);
-  }
+  await waitFor(what, condition);
 }
 
 async function pidOf(pool: ProbePool): Promise<number> {

@@ -38,12 +38,12 @@ test("a program that goes on printing although nobody reads is ended", async () 
   const script = "while :; do head -c 65536 /dev/zero 2>/dev/null; done";
   const smartctl = createSmartctl(program("endless", script), silentLogger);
   expect((await smartctl.call("/dev/sda", [], 60_000)).end).toBe("exited");
-}, 30_000);
+}, 180_000);
 
 test("a program that leaves another one with the pipe behind is not waited for", async () => {
   const smartctl = createSmartctl(program("leaves", "echo done; sleep 15 & exit 0"), silentLogger);
   expect(await smartctl.call("/dev/sda", [], 60_000)).toEqual({ end: "exited", exitStatus: 0, stdout: "done\n" });
-}, 30_000);
+}, 180_000);
 
 test("a program that is not there is named", async () => {
   const smartctl = createSmartctl(join(folder, "absent"), silentLogger);

@@ -23,7 +23,7 @@ function exchange(port: number, request: string, until: string): Promise<string>
       socket.destroy();
       resolve(answer);
     };
-    socket.setTimeout(5000, end);
+    socket.setTimeout(60_000, end);
     socket.on("error", reject);
     socket.on("close", end);
     socket.on("data", (chunk) => {

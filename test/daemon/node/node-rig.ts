@@ -9,6 +9,7 @@ import { type NodeStore, openNodeStore } from "../../../daemon/node/store.ts";
 import { encodeFamilies } from "../../../collectors/exposition.ts";
 import { parseConfig } from "../../../runtime/config.ts";
 import { createLogger } from "../../../runtime/log.ts";
+import { waitFor } from "../../harness/wait.ts";
 import { createFakeServer, type FakeServer } from "./fake-server.ts";
 
 /** A node whose server, clock and waiting a test controls; its disk is real. */
@@ -129,11 +130,7 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
   return rig;
 }
 
-/** Waits for a condition, at most four seconds, and says which one did not come true. */
+/** Waits for a condition, and says which one did not come true. */
 export async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 4000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`timed out waiting until ${what}`);
-    await Bun.sleep(2);
-  }
+  await waitFor(what, condition);
 }

@@ -79,8 +79,8 @@ describe("a node and its server", () => {
   test("stop ends a held poll at once", async () => {
     await using rig = await createRig(publishOne);
     await until("a poll is held", () => rig.server.requests.some(({ headers }) => headers.has("prefer")));
-    const stopped = rig.node.stop().then(() => "stopped");
-    expect(await Promise.race([stopped, Bun.sleep(3000).then(() => "still there")])).toBe("stopped");
+    // The fake server holds a poll for ever: a node that waited for its answer would never end.
+    await rig.node.stop();
   });
 
   test("without a server nothing is asked, stored checks do not run, and nothing is said about a server", async () => {

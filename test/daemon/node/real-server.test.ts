@@ -11,6 +11,7 @@ import { parseConfig } from "../../../runtime/config.ts";
 import { createLogger, silentLogger } from "../../../runtime/log.ts";
 import { ServerConfig } from "../../../server/config.ts";
 import { type RunningServer, startServer } from "../../../server/server.ts";
+import { waitFor } from "../../harness/wait.ts";
 import { until } from "./node-rig.ts";
 
 /** The real control server and a real node in one process, over HTTP on the loopback interface. */
@@ -131,9 +132,10 @@ describe("a node and the real control server", () => {
     await fleet.startNode();
     await until("the check runs", () => fleet.running.has("disk"));
     const second = await fleet.applyCheck("memory", "echo 'm 2'");
-    const changedAt = Date.now();
+    const changedAt = performance.now();
     await until("the second arrives", () => fleet.running.has("memory"));
-    expect(Date.now() - changedAt).toBeLessThan(3000);
+    // Not by the end of a poll, of which one takes 25 s or more.
+    expect(performance.now() - changedAt).toBeLessThan(20_000);
     await fleet.api("PUT", `/script-policies/${second.id}`, { is_active: false });
     await until("it is gone", () => !fleet.running.has("memory"));
 
@@ -144,10 +146,8 @@ describe("a node and the real control server", () => {
     const reported = async () =>
       (await fleet.api<{ report: { active?: { version: number } } | null }>("GET", `/targets/${nodeId}`)).report?.active
         ?.version;
-    for (const deadline = Date.now() + 10_000; (await reported()) !== version; await Bun.sleep(50)) {
-      if (Date.now() > deadline) throw new Error("the report did not arrive");
-    }
-  }, 20_000);
+    await waitFor("the report", async () => (await reported()) === version);
+  }, 180_000);
 
   test("the server stopped, the daemon restarted: it runs on, and follows again when the server is back", async () => {
     await using fleet = await openFleet();

@@ -24,7 +24,7 @@ test("a GPU that is lost in the middle shows on the page with what to do, and go
     return view.checks.checks.find(({ name }) => name === "gpu_count")?.status;
   };
   const becomes = (wanted: string): Promise<unknown> =>
-    waitFor(`gpu_count to be ${wanted}`, async () => (await statusOf()) === wanted, { deadlineSeconds: 40 });
+    waitFor(`gpu_count to be ${wanted}`, async () => (await statusOf()) === wanted);
 
   await becomes("ok");
   library.script("gpus 2", "gpu 1 return * 15");
@@ -34,4 +34,4 @@ test("a GPU that is lost in the middle shows on the page with what to do, and go
   expect(page).toContain("Drain the node and reboot it.");
   library.script("gpus 2");
   await becomes("ok");
-}, 130_000);
+}, 180_000);

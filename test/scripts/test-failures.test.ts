@@ -1,0 +1,28 @@
+import { expect, test } from "bun:test";
+import { describeFailures } from "../../scripts/test-failures.ts";
+
+const failure = (name: string, lines: number) => ({
+  name,
+  reason: Array.from({ length: lines }, (_, index) => `${name} ${index + 1}`).join("\n\n"),
+});
+
+test("a failure is named, with its reason", () => {
+  expect(describeFailures([failure("a", 2), { name: "missing: nginx", reason: "" }])).toEqual([
+    "FAILED a",
+    "    a 1",
+    "    a 2",
+    "FAILED missing: nginx",
+  ]);
+});
+
+test("all of them fit in what is seen of a log, each with its message and its place", () => {
+  const lines = describeFailures(["a", "b", "c", "d"].map((name) => failure(name, 50)));
+  expect(lines).toHaveLength(28);
+  expect(lines.slice(0, 7)).toEqual(["FAILED a", "    a 1", "    a 2", "    a 3", "    a 4", "    a 5", "    a 50"]);
+});
+
+test("a page that should have been another does not fill the log", () => {
+  const [, line = ""] = describeFailures([{ name: "a", reason: "x".repeat(100_000) }]);
+  expect(line).toHaveLength(240);
+  expect(line).toEndWith("…");
+});
