@@ -1,14 +1,16 @@
 import { Type as t } from "@sinclair/typebox";
-import type { Sample } from "../../collectors/collector.ts";
+import type { Labels, Sample } from "../../collectors/collector.ts";
 import { type ErrorCode, xids } from "../catalogue/catalogue.ts";
+import { findNvlinkRule, nvlinkRuleById } from "../catalogue/nvlink.ts";
 import type { Finding } from "../verdict.ts";
 import { count, defineBuiltin, duration } from "./builtin.ts";
 import { escalate, type Fault, isCured, listFaults, mergeFaults, type Observation } from "./faults.ts";
 
-const unknownCode: Omit<ErrorCode, "code"> = {
+type Meaning = Pick<ErrorCode, "level" | "action" | "title">;
+
+const unknownCode: Meaning = {
   level: "warning",
   action: "contact_support",
-  mnemonic: "",
   title: "not in this daemon's catalogue",
 };
 
@@ -18,7 +20,8 @@ export const gpuXid = defineBuiltin({
   explanation: [
     "The driver writes an Xid to the kernel log when something goes wrong on a GPU. Most are bugs of the application " +
       "(13, 31, 43, 45) and no reason to touch the node; those are counted and not judged here. `aami explain xid N` " +
-      "says what a code means.",
+      "says what a code means. The codes 144 to 150 are errors of an NVLink, and what they ask for depends on the unit and " +
+      "the sub-code that the line names: `aami explain xid 149` lists them.",
     "A reboot or a GPU reset ends most of the others. A code that has come back after two reboots within two weeks " +
       "will not go with a third: the suggested action becomes inspect_hardware.",
   ],
@@ -50,37 +53,66 @@ export const gpuXid = defineBuiltin({
       return { findings: [], summary, memory: faults, absent: "no NVIDIA GPU" };
     }
     const findings = listed.flatMap((fault): Finding[] => {
-      const { device, code } = parseKey(fault.key);
-      const known = xids.get(code) ?? unknownCode;
+      const { device, code, detail } = parseKey(fault.key);
+      const { level, action, title } = meaningOf(code, detail);
       const { application_hours: applicationHours, lookback_hours: hours, ignore } = parameters;
-      const counts = (known.action === "check_application" ? applicationHours : hours) * 3600;
-      if (known.level === "info" || ignore.includes(code)) return [];
-      if (nowSeconds - fault.lastSeconds > counts || isCured(fault, known.action)) return [];
-      const summary = `Xid ${code}, ${known.title}; ${describeFault(fault, nowSeconds)}`;
-      return [{ status: known.level, subject: `GPU ${device}`, summary, action: escalate(fault, known.action) }];
+      const counts = (action === "check_application" ? applicationHours : hours) * 3600;
+      if (level === "info" || ignore.includes(code)) return [];
+      if (nowSeconds - fault.lastSeconds > counts || isCured(fault, action)) return [];
+      const summary = `Xid ${code}, ${title}; ${describeFault(fault, nowSeconds)}`;
+      return [{ status: level, subject: `GPU ${device}`, summary, action: escalate(fault, action) }];
     });
     return { findings, summary, memory: faults };
   },
 });
 
 function toObservations(samples: (family: string) => readonly Sample[]): Observation[] {
-  const last = new Map(
-    samples("aami_gpu_xid_last_timestamp_seconds").map((sample) => [keyOf(sample), sample.value] as const),
+  const links = observe(
+    samples("aami_gpu_nvlink_xid_errors_total"),
+    samples("aami_gpu_nvlink_xid_last_timestamp_seconds"),
   );
-  return samples("aami_gpu_xid_errors_total").map((sample) => ({
-    key: keyOf(sample),
-    lastSeconds: last.get(keyOf(sample)) ?? 0,
-    count: sample.value,
-  }));
+  const all = observe(samples("aami_gpu_xid_errors_total"), samples("aami_gpu_xid_last_timestamp_seconds"));
+  // Those are counted among all others as well.
+  return [...links, ...all.filter(({ key }) => !links.some((link) => link.key.startsWith(`${key} `)))];
 }
 
-function keyOf({ labels }: Sample): string {
-  return `${labels["pci_bus_id"] ?? ""} ${labels["xid"] ?? ""}`;
+/** Errors that ask for the same are one fault. */
+function observe(counts: readonly Sample[], times: readonly Sample[]): Observation[] {
+  const byKey = new Map<string, Observation>();
+  const last = new Map(times.map((sample) => [JSON.stringify(sample.labels), sample.value]));
+  for (const { labels, value } of counts) {
+    const key = keyOf(labels);
+    const known = byKey.get(key) ?? { key, lastSeconds: 0, count: 0 };
+    const lastSeconds = Math.max(known.lastSeconds, last.get(JSON.stringify(labels)) ?? 0);
+    byKey.set(key, { key, lastSeconds, count: known.count + value });
+  }
+  return [...byKey.values()];
 }
 
-function parseKey(key: string): { device: string; code: number } {
-  const [device = "", code = ""] = key.split(" ");
-  return { device, code: Number(code) };
+/** GPU, code and, of an NVLink, which of the catalogue's rules it is, or else the driver's word: "0000:3b:00 149 fatal". */
+function keyOf({ pci_bus_id: device = "", xid: code = "", error_info: info, ...rest }: Labels): string {
+  if (info === undefined) return `${device} ${code}`;
+  const { error_status: status = "", severity = "" } = rest;
+  const rule = findNvlinkRule(Number(code), info, status);
+  const isTrusted = rule !== undefined && (rule.level !== "info" || severity !== "fatal");
+  return `${device} ${code} ${isTrusted ? rule.id : severity}`;
+}
+
+function parseKey(key: string): { device: string; code: number; detail: string | undefined } {
+  const [device = "", code = "", detail] = key.split(" ");
+  return { device, code: Number(code), detail };
+}
+
+function meaningOf(code: number, detail: string | undefined): Meaning {
+  const known = xids.get(code) ?? unknownCode;
+  if (detail === undefined) return known;
+  const rule = nvlinkRuleById(code, detail);
+  if (rule !== undefined) {
+    const { level, action, unit, subcode, hint } = rule;
+    return { level, action, title: `${known.title}, ${unit} ${subcode}${hint && ` (${hint})`}` };
+  }
+  if (detail === "fatal") return { ...known, level: "critical", title: `${known.title}, fatal` };
+  return detail === "nonfatal" ? { ...known, action: "contact_support", title: `${known.title}, not fatal` } : known;
 }
 
 /** "3 times, last 5 min ago, again after 2 reboots" */

@@ -1,12 +1,12 @@
-import { type Action, actions } from "../verdict.ts";
+import type { Action } from "../verdict.ts";
+import { type Level, toAction, toLevel } from "./fields.ts";
 import { sxidTable } from "./sxid-table.ts";
 import { xidTable } from "./xid-table.ts";
 
 /** What is known about an Xid or SXid. */
 export interface ErrorCode {
   readonly code: number;
-  /** `info` is no reason to look at the node. */
-  readonly level: "info" | "warning" | "critical";
+  readonly level: Level;
   readonly action: Action;
   /** The driver's name of it; empty for SXids. */
   readonly mnemonic: string;
@@ -22,13 +22,7 @@ function parseTable(table: string): Map<number, ErrorCode> {
 
 function parseRow(row: string): [number, ErrorCode] {
   const [code = "", level, action, mnemonic = "", title = ""] = row.split("|");
-  if (level !== "info" && level !== "warning" && level !== "critical") throw new Error(`no level: ${row}`);
-  if (!isAction(action)) throw new Error(`no action: ${row}`);
-  return [Number(code), { code: Number(code), level, action, mnemonic, title }];
-}
-
-function isAction(text: string | undefined): text is Action {
-  return actions.some((action) => action === text);
+  return [Number(code), { code: Number(code), level: toLevel(level), action: toAction(action), mnemonic, title }];
 }
 
 /** What each action means to who has to do it. */

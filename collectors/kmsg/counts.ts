@@ -1,5 +1,5 @@
 import type { Labels, MetricFamily } from "../collector.ts";
-import { counter, createFamilySet, gauge } from "../families.ts";
+import { counter, createFamilySet, type FamilySet, gauge } from "../families.ts";
 import type { KernelEvent } from "./patterns.ts";
 
 export interface CountedEvent {
@@ -37,6 +37,14 @@ const head = {
   ),
   xid: counter("aami_gpu_xid_errors_total", "Xid errors of an NVIDIA GPU in the kernel log since boot."),
   lastXid: gauge("aami_gpu_xid_last_timestamp_seconds", "Unix time of the newest Xid error of this GPU and code."),
+  linkXid: counter(
+    "aami_gpu_nvlink_xid_errors_total",
+    "Xid errors 144 to 150 by the NVLink unit (error_info), its error_status and the driver's word, since boot.",
+  ),
+  lastLinkXid: gauge(
+    "aami_gpu_nvlink_xid_last_timestamp_seconds",
+    "Unix time of the newest of these Xid errors of an NVLink.",
+  ),
   lastSxid: gauge(
     "aami_nvswitch_sxid_last_timestamp_seconds",
     "Unix time of the newest SXid error of this NVSwitch and code.",
@@ -69,13 +77,11 @@ export function createKernelCounts(): KernelCounts {
       set.add(head.records, {}, totals.records);
       set.add(head.lost, {}, totals.lost);
       set.add(head.dropped, {}, totals.dropped);
+      addXids(set, [...seen.values()]);
       for (const { event, count, atSeconds } of seen.values()) {
         const { device, code } = event;
-        if (event.id === "gpu_xid") {
-          const labels: Labels = { pci_bus_id: device, xid: String(code) };
-          set.add(head.xid, labels, count);
-          set.add(head.lastXid, labels, atSeconds);
-        } else if (event.id === "nvswitch_sxid") {
+        if (event.id === "gpu_xid") continue;
+        if (event.id === "nvswitch_sxid") {
           const labels: Labels = { pci_bus_id: device, sxid: String(code), severity: event.severity };
           set.add(head.sxid, labels, count);
           set.add(head.lastSxid, labels, atSeconds);
@@ -90,7 +96,29 @@ export function createKernelCounts(): KernelCounts {
   };
 }
 
-/** One key for one series: an Xid has no severity label. */
-function keyOf({ id, device, code, severity }: KernelEvent): string {
-  return `${id}\n${device}\n${code ?? ""}\n${id === "gpu_xid" ? "" : severity}`;
+/** The errors of an NVLink are counted by what they are, and with all others by code. */
+function addXids(set: FamilySet, entries: readonly CountedEvent[]): void {
+  const byCode = new Map<string, { readonly labels: Labels; count: number; atSeconds: number }>();
+  for (const { event, count, atSeconds } of entries) {
+    if (event.id !== "gpu_xid") continue;
+    const labels: Labels = { pci_bus_id: event.device, xid: String(event.code) };
+    const key = `${event.device} ${event.code}`;
+    const sum = byCode.get(key) ?? { labels, count: 0, atSeconds: 0 };
+    byCode.set(key, { labels, count: sum.count + count, atSeconds: Math.max(sum.atSeconds, atSeconds) });
+    if (event.link === undefined) continue;
+    const { info, status, severity } = event.link;
+    const detailed = { ...labels, error_info: info, error_status: status, severity };
+    set.add(head.linkXid, detailed, count);
+    set.add(head.lastLinkXid, detailed, atSeconds);
+  }
+  for (const { labels, count, atSeconds } of byCode.values()) {
+    set.add(head.xid, labels, count);
+    set.add(head.lastXid, labels, atSeconds);
+  }
+}
+
+/** One key for one series: an Xid has no severity label of its own. */
+function keyOf({ id, device, code, severity, link }: KernelEvent): string {
+  const kind = id === "gpu_xid" ? Object.values(link ?? {}).join(" ") : severity;
+  return `${id}\n${device}\n${code ?? ""}\n${kind}`;
 }

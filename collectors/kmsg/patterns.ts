@@ -1,6 +1,6 @@
 import type { Severity } from "../events.ts";
 import { xidSeverity } from "./xid-severity.ts";
-import { parseXid, xidPattern } from "./xid.ts";
+import { type LinkError, parseXid, xidPattern } from "./xid.ts";
 
 export type EventClass =
   "app" | "cpu" | "disk" | "gpu" | "hardware" | "kernel" | "memory" | "mount" | "nic" | "nvswitch" | "pcie";
@@ -15,6 +15,8 @@ export interface KernelEvent {
   readonly device: string;
   /** Xid or SXid. */
   readonly code?: number;
+  /** Of an Xid about an NVLink. */
+  readonly link?: LinkError;
 }
 
 interface Pattern {
@@ -297,13 +299,8 @@ export function recognise(text: string): KernelEvent | undefined {
 
 function toXidEvent(text: string): KernelEvent | undefined {
   const xid = parseXid(text);
-  return xid === undefined
-    ? undefined
-    : {
-        id: "gpu_xid",
-        class: "gpu",
-        severity: xidSeverity(xid.code, xid.message),
-        device: xid.pciBusId,
-        code: xid.code,
-      };
+  if (xid === undefined) return undefined;
+  const { code, pciBusId: device, message, link } = xid;
+  const severity = xidSeverity(code, message);
+  return { id: "gpu_xid", class: "gpu", severity, device, code, ...(link && { link }) };
 }

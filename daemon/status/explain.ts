@@ -1,6 +1,7 @@
 import type { CommandDef } from "citty";
 import { builtinChecks } from "../../checks/builtin/registry.ts";
 import { actionTexts, type ErrorCode, sxids, xids } from "../../checks/catalogue/catalogue.ts";
+import { nvlinkRulesOf } from "../../checks/catalogue/nvlink.ts";
 import { ExitCode, ExitError } from "../../runtime/exit.ts";
 import { closest } from "../../runtime/suggest.ts";
 
@@ -79,9 +80,18 @@ function explainCode(kind: "Xid" | "SXid", table: ReadonlyMap<number, ErrorCode>
     ...(action === "reset_gpu" || action === "reboot"
       ? ["", wrap("If it has come back after two reboots, have the hardware looked at instead.")]
       : []),
+    ...(kind === "Xid" ? explainLinks(code) : []),
     "",
     `See also: aami explain ${check}`,
   ].join("\n");
+}
+
+/** What the sub-codes of an NVLink's error ask for, which goes before the code's own action. */
+function explainLinks(code: number): string[] {
+  const lines = nvlinkRulesOf(code).map(({ unit, subcode, level, action, hint }) => {
+    return `  ${unit} ${subcode}: ${level}, ${action}${hint && ` (${hint})`}`;
+  });
+  return lines.length === 0 ? [] : ["", "By unit and sub-code, where the line names them:", ...new Set(lines)];
 }
 
 const width = 100;

@@ -53,6 +53,63 @@ describe("gpu_xid", () => {
     expect(verdictOf(gpuXid, xid(79), { parameters: { ignore: [79] } }).status).toBe("ok");
   });
 
+  const link = (code: number, info: string, status: string, severity = "fatal", ago = 60): Families => {
+    const labels = { pci_bus_id: "0000:3b:00", xid: String(code) };
+    const detailed = { ...labels, error_info: info, error_status: status, severity };
+    return {
+      ...xid(code, { ago }),
+      aami_gpu_nvlink_xid_errors_total: [[detailed, 1]],
+      aami_gpu_nvlink_xid_last_timestamp_seconds: [[detailed, noon - ago]],
+    };
+  };
+
+  test.each([
+    [
+      "a cartridge, in the first layout",
+      link(149, "0x004001c6", "0x00000000"),
+      "critical inspect_hardware",
+      "NVLINK: NETIR Error, NETIR_LINK_DOWN 4 (suspect the signal of the link); 1 min ago",
+    ],
+    [
+      "the same in the second layout",
+      link(149, "0x00400011", "0x00000000"),
+      "critical inspect_hardware",
+      "NVLINK: NETIR Error, NETIR_LINK_DOWN 4 (suspect the signal of the link); 1 min ago",
+    ],
+    ["a link that was lost", link(149, "0x02000011", "0x00000000"), "critical reset_gpu", "NETIR_LINK_DOWN 32"],
+    ["one taken down by hand", link(149, "0x02600011", "0x00000000"), "warning check_configuration", "by hand"],
+    ["a fatal status", link(145, "0x00000082", "0x00000040"), "critical reset_gpu", "RLW_REMAP 0;"],
+    [
+      "one that ends the application",
+      link(145, "0x00000082", "0x00000001", "nonfatal"),
+      "warning check_application",
+      "RLW_REMAP 0;",
+    ],
+    ["the same, hours ago", link(145, "0x00000082", "0x00000001", "nonfatal", 7200), "ok none", "no Xid"],
+    ["what the GPU has corrected", link(145, "0x000000c2", "0x00000001", "nonfatal"), "ok none", "no Xid"],
+    [
+      "the driver's word goes before ours",
+      link(145, "0x000000c2", "0x00000001"),
+      "critical reset_gpu",
+      "Error, fatal;",
+    ],
+    ["a fatal one that nobody knows", link(146, "0x00000123", "0x01000000"), "critical reset_gpu", "Error, fatal;"],
+    ["another", link(146, "0x00000123", "0x01000000", "nonfatal"), "warning contact_support", "Error, not fatal;"],
+    ["one without a word", link(146, "0x00000123", "0x01000000", "unknown"), "warning reset_gpu", "TLW Error; 1 min"],
+  ])("an NVLink: %s", (_what, families, expected, text) => {
+    const { status, action, summary } = verdictOf(gpuXid, families);
+    expect(`${status} ${action}`).toBe(expected);
+    expect(summary).toContain(text);
+  });
+
+  test("an NVLink that comes back after two reboots needs hands", () => {
+    const lost = link(149, "0x02000011", "0x00000000");
+    let memory: unknown;
+    for (const bootId of ["a", "b", "c"]) memory = grade(gpuXid, lost, { bootId, memory }).memory;
+    expect(verdictOf(gpuXid, lost, { bootId: "c", memory })).toMatchObject({ action: "inspect_hardware" });
+    expect(verdictOf(gpuXid, {}, { bootId: "d", memory }).status).toBe("ok");
+  });
+
   test("a source that failed is unknown, a node without NVIDIA has no such check", async () => {
     expect((await runWith(gpuXid, { state: "failed", reason: "EPERM" })).verdict?.status).toBe("unknown");
     expect(grade(gpuXid, {}, { companionPresent: false }).absent).toBe("no NVIDIA GPU");

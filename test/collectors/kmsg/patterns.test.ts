@@ -116,3 +116,28 @@ describe("a record of /dev/kmsg", () => {
     expect(() => parse(text)).toThrow(/not a kernel log record/);
   });
 });
+
+describe("an Xid about an NVLink", () => {
+  const link = (code: number, text: string) => parseXid(`NVRM: Xid (PCI:0000:0a:00): ${code}, ${text}`)?.link;
+  test.each([
+    [
+      149,
+      "NETIR_LINK_EVT Fatal   XC0 i0 Link 08 (0x004505c6 0x00000000 0x00000000 0x00000000 0x00000000 0x00000000)",
+      { severity: "fatal", info: "0x004001c6", status: "0x00000000" },
+    ],
+    [
+      145,
+      "RLW_RXPIPE Nonfatal XC0 i0 Link 11 (0x0009F0C2 0x00000001)",
+      {
+        severity: "nonfatal",
+        info: "0x000000c2",
+        status: "0x00000001",
+      },
+    ],
+    [150, "(0x00000000 0x00000000)", { severity: "unknown", info: "0x00000000", status: "0x00000000" }],
+    [149, "NETIR_LINK_EVT Fatal", undefined],
+    [79, "Fatal (0x004505c6 0x00000000)", undefined],
+  ] as const)("%d, %s", (code, text, expected) => {
+    expect(link(code, text)).toEqual(expected);
+  });
+});

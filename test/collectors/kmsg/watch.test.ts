@@ -86,6 +86,24 @@ function page(watch: KernelWatch): string {
 const xidLine = (code: number, count: number): string =>
   `aami_gpu_xid_errors_total{pci_bus_id="0000:3b:00",xid="${code}"} ${count}\n`;
 
+test("errors of an NVLink are counted by what they are, and by code", () => {
+  const [ring, disk] = [createRing(100), createDisk()];
+  const line = (link: string, info: string, word = "Fatal"): string =>
+    `NVRM: Xid (PCI:0000:3b:00): 149, NETIR_LINK_EVT ${word} XC0 i0 Link ${link} (${info} 0x00000000 0x00000000)`;
+  for (const link of ["07", "08"]) ring.write(line(link, `0x0040${link[1]}5c6`));
+  ring.write(line("08", "0x004805c6", "Nonfatal"));
+  ring.write("NVRM: Xid (PCI:0000:3b:00): 149, text");
+  const series = (severity: string): string =>
+    `{error_info="0x004001c6",error_status="0x00000000",pci_bus_id="0000:3b:00",severity="${severity}",xid="149"}`;
+  live(ring, disk).end();
+  const { watch, end } = live(ring, disk);
+  expect(page(watch)).toContain(xidLine(149, 4));
+  expect(page(watch)).toContain(`aami_gpu_nvlink_xid_errors_total${series("fatal")} 2\n`);
+  expect(page(watch)).toContain(`aami_gpu_nvlink_xid_errors_total${series("nonfatal")} 1\n`);
+  expect(page(watch)).toContain(`aami_gpu_nvlink_xid_last_timestamp_seconds${series("fatal")} `);
+  end();
+});
+
 describe("over a restart of the daemon", () => {
   test("nothing is counted twice, nothing is forgotten", () => {
     const [ring, disk] = [createRing(100), createDisk()];

@@ -115,6 +115,12 @@ describe("aami explain", () => {
     for (const part of expected) expect(text).toContain(part);
   });
 
+  test("sub-codes of an NVLink are listed with what they ask for", () => {
+    const text = explain("xid", "149");
+    expect(text).toContain("NETIR_LINK_DOWN 4: critical, inspect_hardware (suspect the signal of the link)\n");
+    expect(explain("xid", "79")).not.toContain("sub-code");
+  });
+
   test("every code and every check has an explanation", () => {
     for (const code of xids.keys()) expect(explain("xid", String(code))).toContain("What to do");
     for (const code of sxids.keys()) expect(explain("sxid", String(code))).toContain("What to do");
