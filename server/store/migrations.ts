@@ -58,6 +58,15 @@ const migrations: readonly string[][] = [
        action TEXT NOT NULL, resource_id TEXT, result TEXT NOT NULL, details TEXT NOT NULL)`,
     `CREATE INDEX audit_at ON audit (at)`,
   ],
+  [
+    // Of policies that tie the oldest ran; it goes on to.
+    `UPDATE script_policies SET is_active = 0 WHERE is_active = 1 AND deleted_at IS NULL AND EXISTS (
+       SELECT 1 FROM script_policies older WHERE older.name = script_policies.name AND older.id < script_policies.id
+         AND COALESCE(older.group_id, '') = COALESCE(script_policies.group_id, '') AND older.priority = script_policies.priority
+         AND older.is_active = 1 AND older.deleted_at IS NULL)`,
+    `CREATE UNIQUE INDEX script_policies_tie ON script_policies (name, (COALESCE(group_id, '')), priority)
+       WHERE is_active = 1 AND deleted_at IS NULL`,
+  ],
 ];
 
 /** Brings the schema to this program's version in one transaction; refuses a database that a newer program wrote. */

@@ -1,4 +1,5 @@
 import type { SQL } from "bun";
+import { ConflictError } from "../../protocol/errors.ts";
 import type { Runner } from "./database.ts";
 import {
   compact,
@@ -11,6 +12,7 @@ import {
   type Page,
   type Row,
   text,
+  unlessTaken,
 } from "./rows.ts";
 import { decodeScript, encodeScript, keepScript, type Script } from "./scripts.ts";
 
@@ -40,6 +42,7 @@ export interface PolicyFilter {
 }
 
 export interface PolicyStore {
+  /** Like update and restoring, a ConflictError when another active policy would tie with it: which of the two runs? */
   create(policy: Policy): Promise<void>;
   get(id: string, options?: { readonly deleted?: boolean }): Promise<Policy | undefined>;
   list(filter: PolicyFilter, page: Page): Promise<Listing<Policy>>;
@@ -55,10 +58,12 @@ export interface PolicyStore {
 export function createPolicyStore({ read, write }: Runner): PolicyStore {
   return {
     create: (policy) =>
-      write(async (sql) => {
-        await keepScript(sql, policy, policy.created_at);
-        await sql`INSERT INTO script_policies ${sql(encode(policy))}`;
-      }),
+      write((sql) =>
+        unlessTied(sql, policy, async () => {
+          await keepScript(sql, policy, policy.created_at);
+          await sql`INSERT INTO script_policies ${sql(encode(policy))}`;
+        }),
+      ),
     get: (id, { deleted = false } = {}) =>
       read(async (sql) => {
         const live = deleted ? sql`` : sql`AND p.deleted_at IS NULL`;
@@ -78,18 +83,25 @@ export function createPolicyStore({ read, write }: Runner): PolicyStore {
         );
       }),
     update: (policy) =>
-      write(async (sql) => {
-        await keepScript(sql, policy, policy.updated_at);
-        const { id, deleted_at: _deleted, ...columns } = encode(policy);
-        await sql`UPDATE script_policies SET ${sql(columns)} WHERE id = ${id} AND deleted_at IS NULL`;
-      }),
+      write((sql) =>
+        unlessTied(sql, policy, async () => {
+          await keepScript(sql, policy, policy.updated_at);
+          const { id, deleted_at: _deleted, ...columns } = encode(policy);
+          await sql`UPDATE script_policies SET ${sql(columns)} WHERE id = ${id} AND deleted_at IS NULL`;
+        }),
+      ),
     setDeleted: (id, atMs) =>
       write(async (sql) => {
-        const rows =
-          atMs === undefined
-            ? await sql`UPDATE script_policies SET deleted_at = NULL WHERE id = ${id} AND deleted_at IS NOT NULL RETURNING id`
-            : await sql`UPDATE script_policies SET deleted_at = ${atMs} WHERE id = ${id} AND deleted_at IS NULL RETURNING id`;
-        return rows.length === 1;
+        if (atMs !== undefined) {
+          const rows =
+            await sql`UPDATE script_policies SET deleted_at = ${atMs} WHERE id = ${id} AND deleted_at IS NULL RETURNING id`;
+          return rows.length === 1;
+        }
+        const [row] = await select(sql, sql`p.id = ${id} AND p.deleted_at IS NOT NULL`);
+        if (row === undefined) return false;
+        const restore = () => sql`UPDATE script_policies SET deleted_at = NULL WHERE id = ${id}`;
+        await unlessTied(sql, decode(row), restore);
+        return true;
       }),
     purge: (id) =>
       write(
@@ -107,6 +119,23 @@ export function createPolicyStore({ read, write }: Runner): PolicyStore {
 
 const select = (sql: SQL, condition: SQL.Query<unknown>): Promise<Row[]> =>
   sql`SELECT p.*, s.content FROM script_policies p JOIN scripts s ON s.hash = p.hash WHERE ${condition}`;
+
+/** The unique index refuses a tie too; this says who is in the way. */
+async function unlessTied(sql: SQL, policy: Policy, work: () => Promise<unknown>): Promise<void> {
+  const { id, name, scope, group_id, priority } = policy;
+  const inScope = group_id === undefined ? sql`scope = 'global'` : sql`group_id = ${group_id}`;
+  const [rival] = policy.is_active
+    ? await sql`SELECT id FROM script_policies WHERE name = ${name} AND ${inScope} AND priority = ${priority}
+        AND is_active = 1 AND deleted_at IS NULL AND id <> ${id}`
+    : [];
+  const tie = `active ${scope} policy "${name}" with priority ${priority}`;
+  if (rival !== undefined) {
+    const rivalId = text(rival, "id");
+    const remedy = `edit or deactivate it, or give policy ${id} another priority`;
+    throw new ConflictError("ALREADY_EXISTS", `policy ${rivalId} is the ${tie} already: ${remedy}`, { id: rivalId });
+  }
+  await unlessTaken(`an ${tie}`, async () => void (await work()));
+}
 
 async function list(sql: SQL, filter: PolicyFilter, { limit, offset }: Page): Promise<Listing<Policy>> {
   const live = filter.deleted === true ? sql`p.deleted_at IS NOT NULL` : sql`p.deleted_at IS NULL`;

@@ -459,6 +459,40 @@ describe("bootstrap tokens", () => {
   });
 });
 
+describe("two active policies of one name", () => {
+  const script = { ...templateBody, name: "twice" };
+  const post = (body: Record<string, unknown>) =>
+    server.call<{ id: string; error: { message: string } }>("POST", "/api/v1/script-policies/direct", {
+      body: { ...script, ...body },
+    });
+
+  test.each(["global", "group"])("%s: of one priority are refused, for either would run by chance", async (scope) => {
+    const group = await create("/api/v1/groups", { name: `twice-${scope}`, namespace: "logical" });
+    const place = scope === "group" ? { scope, group_id: group.id } : { scope };
+    const first = (await post(place)).body;
+    const second = await post(place);
+    expect([second.status, codeOf(second)]).toEqual([409, "ALREADY_EXISTS"]);
+    expect(second.body.error.message).toContain(`policy ${first.id} is the active ${scope} policy "twice"`);
+
+    const higher = await post({ ...place, priority: 200 });
+    const asleep = await post({ ...place, is_active: false });
+    expect([higher.status, asleep.status]).toEqual([201, 201]);
+    const path = `/api/v1/script-policies/${asleep.body.id}`;
+    const woken = await server.call<{ error: { message: string } }>("PUT", path, { body: { is_active: true } });
+    expect(woken.status).toBe(409);
+    expect(woken.body.error.message).toContain(first.id);
+    expect(woken.body.error.message).toContain(asleep.body.id);
+    expect((await server.call("PUT", path, { body: { is_active: true, priority: 50 } })).status).toBe(200);
+
+    await server.call("DELETE", `/api/v1/script-policies/${first.id}`);
+    const third = (await post(place)).body;
+    const back = await server.call("POST", "/api/v1/script-policies/restore", { body: { id: first.id } });
+    expect([back.status, codeOf(back)]).toEqual([409, "ALREADY_EXISTS"]);
+    for (const { id } of [third, higher.body, asleep.body])
+      await server.call("DELETE", `/api/v1/script-policies/${id}`);
+  });
+});
+
 test("every change is in the audit log with who, from where and what", async () => {
   const made = await create("/api/v1/groups", { name: "audited", namespace: "logical" });
   const audit = await server.call<{ data: Record<string, unknown>[] }>("GET", "/api/v1/audit?limit=1");
