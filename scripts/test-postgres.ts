@@ -2,7 +2,7 @@ import { SQL } from "bun";
 import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { freePort } from "../test/harness/network.ts";
+import { freePort } from "./free-port.ts";
 import { isRoot } from "./system-packages.ts";
 import { runQuietly, ScriptError } from "./terminal.ts";
 import { findTestProgram, testProgramEnvironment, unpackedRoot } from "./test-servers.ts";

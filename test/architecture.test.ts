@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
 const root = join(import.meta.dir, "..");
-const folders = ["protocol", "runtime", "collectors", "checks", "daemon", "server"];
+const folders = ["protocol", "runtime", "collectors", "checks", "daemon", "server", "scripts"];
 
 /** The table of docs/architecture.md: what a folder may import besides itself and packages. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
@@ -21,6 +21,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   daemon: ["protocol/", "runtime/", "collectors/", "checks/"],
   // The library is data: scripts with their settings, which the server offers as templates.
   server: ["protocol/", "runtime/", "checks/library/"],
+  scripts: ["protocol/", "collectors/read.ts", "package.json"],
 };
 
 /** Modules through which code reaches files, processes and the network; protocol/ describes and computes only. */

@@ -11,7 +11,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { ensureBinary } from "../../scripts/binary.ts";
 import { ensureTestServers, findTestProgram } from "../../scripts/test-servers.ts";
-import { freePort } from "../harness/network.ts";
+import { freePort } from "../../scripts/free-port.ts";
 import { createWorkspace } from "../harness/workspace.ts";
 import { measureExporter, type Exporter, type Measurement } from "./measure-exporter.ts";
 

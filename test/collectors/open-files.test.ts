@@ -1,13 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createOpenFiles } from "../../collectors/open-files.ts";
 import { lacks } from "../harness/requirements.ts";
+import { sharedFolder } from "../harness/workspace.ts";
 
 const collectors = join(import.meta.dir, "../../collectors");
 const needsRoot = await lacks("root");
-const folder = mkdtempSync(join(tmpdir(), "aami-open-files-"));
+const folder = sharedFolder();
 
 describe("open files", () => {
   test.each([

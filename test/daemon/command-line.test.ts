@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { enabledCollectors } from "../../daemon/config.ts";
 import { type LoadedConfig, parseCommandLine } from "../../daemon/command-line.ts";
 import { ExitError } from "../../runtime/exit.ts";
+import { sharedFolder } from "../harness/workspace.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "aami-command-line-"));
+const folder = sharedFolder();
 
 function withFile(text: string): string {
   const file = join(folder, `${Bun.hash(text).toString(36)}.yaml`);

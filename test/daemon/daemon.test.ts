@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { selfCommand } from "../../runtime/self.ts";
 import { waitFor } from "../harness/wait.ts";
 import { type RunningDaemon, startDaemonProcess } from "./running-daemon.ts";
+import { sharedFolder } from "../harness/workspace.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "aami-daemon-"));
+const folder = sharedFolder();
 
 describe("the HTTP surface", () => {
   let daemon: RunningDaemon;

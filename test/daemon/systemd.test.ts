@@ -1,9 +1,7 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { connectServiceManager } from "../../daemon/systemd.ts";
 import { silentLogger } from "../../runtime/log.ts";
+import { createWorkspace } from "../harness/workspace.ts";
 
 const python = Bun.which("python3");
 // The other end of sd_notify is a Unix datagram socket, which Bun does not have.
@@ -14,7 +12,8 @@ for _ in range(int(sys.argv[2])): print(s.recv(4096).decode().split("\\n")[0],fl
 test.skipIf(python === null && process.env.CI === undefined)(
   "tells the service manager, watchdog included",
   async () => {
-    const path = join(mkdtempSync(join(tmpdir(), "aami-notify-")), "socket");
+    using workspace = createWorkspace();
+    const path = workspace.file("socket");
     await using listener = Bun.spawn(["python3", "-c", receiver, path, "4"], { stdout: "pipe" });
     const reader = listener.stdout.getReader();
     let heard = "";

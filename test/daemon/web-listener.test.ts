@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startDaemonProcess } from "./running-daemon.ts";
+import { sharedFolder } from "../harness/workspace.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "aami-web-"));
+const folder = sharedFolder();
 
 function webConfig(name: string, text: string): string {
   const file = join(folder, name);

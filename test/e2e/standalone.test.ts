@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { findTestProgram } from "../../scripts/test-servers.ts";
 import { startDaemon } from "../harness/daemon.ts";
-import { freePort } from "../harness/network.ts";
+import { freePort } from "../../scripts/free-port.ts";
 import { startProcess } from "../harness/process.ts";
 import { promtoolComplaints } from "../harness/prometheus.ts";
 import { lacks } from "../harness/requirements.ts";

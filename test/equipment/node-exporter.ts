@@ -1,5 +1,5 @@
 import { findTestProgram } from "../../scripts/test-servers.ts";
-import { freePort } from "../harness/network.ts";
+import { freePort } from "../../scripts/free-port.ts";
 import { startProcess } from "../harness/process.ts";
 import { waitFor } from "../harness/wait.ts";
 

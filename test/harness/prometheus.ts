@@ -1,5 +1,5 @@
 import { findTestProgram, testProgramEnvironment } from "../../scripts/test-servers.ts";
-import { freePort } from "./network.ts";
+import { freePort } from "../../scripts/free-port.ts";
 import { type RunningProcess, runProcess, startProcess } from "./process.ts";
 import { waitFor } from "./wait.ts";
 import { createWorkspace } from "./workspace.ts";

@@ -1,3 +1,4 @@
+import { afterAll } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,4 +16,11 @@ export function createWorkspace(): Workspace {
     file: (name) => join(path, name),
     [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
   };
+}
+
+/** A folder for all tests of a file (or of a describe block), removed after the last of them. */
+export function sharedFolder(): string {
+  const workspace = createWorkspace();
+  afterAll(() => workspace[Symbol.dispose]());
+  return workspace.path;
 }

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseFlags } from "../../../daemon/flags/kingpin.ts";
+import { sharedFolder } from "../../harness/workspace.ts";
 
 const shapes = [
   { name: "help", kind: "boolean", repeatable: false },
@@ -18,7 +18,7 @@ function parse(argv: readonly string[]): { values: Record<string, readonly strin
   return { values, error: error?.message };
 }
 
-const folder = mkdtempSync(join(tmpdir(), "aami-flags-"));
+const folder = sharedFolder();
 const argumentsFile = join(folder, "arguments");
 writeFileSync(argumentsFile, "# a comment\n--web.listen-address\n:1\n--no-collector.cpu\n");
 

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { sxids, xids } from "../../../checks/catalogue/catalogue.ts";
 import { builtinChecks } from "../../../checks/builtin/registry.ts";
@@ -10,6 +9,7 @@ import { selfCommand } from "../../../runtime/self.ts";
 import { waitFor } from "../../harness/wait.ts";
 import { startDaemonProcess } from "../running-daemon.ts";
 import { checkView, statusView } from "./views.ts";
+import { sharedFolder } from "../../harness/workspace.ts";
 
 async function run(...args: readonly string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
   const child = Bun.spawn(selfCommand(...args), { stdout: "pipe", stderr: "pipe" });
@@ -23,7 +23,7 @@ function serve(answer: (request: Request) => Response) {
 }
 
 describe("aami status", () => {
-  const folder = mkdtempSync(join(tmpdir(), "aami-status-"));
+  const folder = sharedFolder();
   const critical = statusView({
     status: "critical",
     checks: { checks: [checkView("mounts", { status: "critical" })] },

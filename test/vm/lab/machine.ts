@@ -1,6 +1,6 @@
 import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort } from "../../harness/network.ts";
+import { freePort } from "../../../scripts/free-port.ts";
 import { runProcess } from "../../harness/process.ts";
 import { Abandon, waitFor } from "../../harness/wait.ts";
 import { createWorkspace } from "../../harness/workspace.ts";
