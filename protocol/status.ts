@@ -13,8 +13,12 @@ const CheckReport = t.Object(
   {
     instance_id: t.String({ maxLength: 64 }),
     name: t.String({ maxLength: 64 }),
-    /** ok, warning, critical, unknown, timeout, output, oom, sandbox_error, stuck, refused, … */
-    result: t.String({ maxLength: 32 }),
+    result: t.String({
+      maxLength: 32,
+      description:
+        "ok, warning, critical, unknown; absent: nothing on the node to judge; else why there is no verdict: timeout, " +
+        "output, oom, sandbox_error, stuck, refused, …",
+    }),
     exit_code: t.Optional(t.Integer()),
     duration_seconds: t.Optional(t.Number({ minimum: 0 })),
     finished_at: t.Optional(t.String({ maxLength: 40 })),

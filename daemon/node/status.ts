@@ -1,4 +1,4 @@
-import type { CheckState } from "../../checks/metrics.ts";
+import { type CheckState, currentStatus, isAbsent } from "../../checks/metrics.ts";
 import type { NodeStatus } from "../../protocol/status.ts";
 import type { ActiveBundle } from "./bundle.ts";
 import type { ServerConfig } from "./config.ts";
@@ -144,14 +144,17 @@ export function toReport(
 
 type CheckReport = NonNullable<NodeStatus["checks"]>[number];
 
-function toCheckReport({ definition, result }: CheckState, withMessage: boolean): CheckReport {
+function toCheckReport(state: CheckState, withMessage: boolean): CheckReport {
+  const { definition, result, stale } = state;
   const { name, policyId = "" } = definition;
   if (!result) return { instance_id: policyId, name, result: "unknown" };
   const { error, exitCode, durationSeconds, startedAt, message } = result;
+  const verdict = isAbsent(state) ? "absent" : currentStatus(state);
   return {
     instance_id: policyId,
     name,
-    result: (error ?? "ok").slice(0, 32),
+    // Why there is no verdict, where there is none; `exit` is the script's own verdict.
+    result: error === undefined || error === "exit" || stale ? verdict : error.slice(0, 32),
     duration_seconds: Math.max(0, Math.round(durationSeconds * 1000) / 1000),
     finished_at: new Date(Date.parse(startedAt) + durationSeconds * 1000).toISOString(),
     ...(exitCode !== undefined && { exit_code: exitCode }),

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import type { CheckResult } from "../../../checks/check.ts";
+import type { CheckDefinition, CheckResult } from "../../../checks/check.ts";
+import type { CheckState } from "../../../checks/metrics.ts";
 import { createBackoff, parseRetryAfter } from "../../../daemon/node/backoff.ts";
 import { ServerConfig, transportWarning } from "../../../daemon/node/config.ts";
+import { createMemory, toReport } from "../../../daemon/node/status.ts";
 import { createResultStore } from "../../../daemon/node/results.ts";
 import type { StoredResult } from "../../../daemon/node/state.ts";
 import { parseConfig } from "../../../runtime/config.ts";
@@ -101,6 +103,57 @@ describe("results", () => {
     const { create, stored } = memory();
     stored.set("bad", { checkKey: "bad", finishedAt: 1, result: "{" });
     expect(create().restored).toEqual([]);
+  });
+});
+
+describe("what the server is told of a check", () => {
+  const definition: CheckDefinition = {
+    name: "gpu_count",
+    language: "builtin",
+    script: new Uint8Array(),
+    scriptSha256: "",
+    config: {},
+    schedule: { intervalSeconds: 60 },
+    timeoutSeconds: 30,
+    permissions: {},
+    source: "builtin",
+  };
+  const told = (result: Partial<CheckResult> | undefined, stale = false) => {
+    const state: CheckState = {
+      definition,
+      result: result && {
+        check: "gpu_count",
+        definition: "d",
+        startedAt: "2026-11-21T00:00:00.000Z",
+        durationSeconds: 1,
+        outcome: "ok",
+        families: [],
+        ...result,
+      },
+      ageSeconds: 1,
+      stale,
+      running: false,
+      nextRunSeconds: 1,
+      periodSeconds: 60,
+      runs: new Map(),
+      skippedRuns: 0,
+    };
+    const facts = { nowMs: 1, daemonVersion: "1", bootId: undefined, clockSkewMs: undefined, sandbox: undefined };
+    return toReport(createMemory(), { ...facts, checks: [state] }).checks?.[0]?.result;
+  };
+
+  test.each([
+    ["all is well", { outcome: "ok" }, "ok"],
+    ["there is nothing on this node to judge", { outcome: "absent" }, "absent"],
+    ["a warning", { outcome: "exit", exitCode: 1, error: "exit" }, "warning"],
+    ["a critical finding", { outcome: "exit", exitCode: 2, error: "exit" }, "critical"],
+    ["the check could not tell", { outcome: "exit", exitCode: 3, error: "exit" }, "unknown"],
+    ["it ran past its deadline", { outcome: "timeout", error: "timeout" }, "timeout"],
+    ["its output was bad", { outcome: "ok", error: "syntax" }, "syntax"],
+  ] as const)("%s", (_name, result, expected) => expect(told(result)).toBe(expected));
+
+  test("a result that is too old, or that never came, is unknown", () => {
+    expect([told(undefined), told({ outcome: "ok" }, true)]).toEqual(["unknown", "unknown"]);
   });
 });
 
