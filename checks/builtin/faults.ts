@@ -1,6 +1,7 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Action } from "../verdict.ts";
+import { count, duration } from "./builtin.ts";
 
 /**
  * Faults remembered over reboots: in which runs of the kernel each came up. Without that nobody could tell the fault
@@ -91,4 +92,11 @@ export function isCured({ isCurrent }: Fault, action: Action): boolean {
 export function escalate({ reboots }: Fault, action: Action): Action {
   const helps = action === "reboot" || action === "reset_gpu";
   return helps && reboots >= rebootsUntilInspection ? "inspect_hardware" : action;
+}
+
+/** "3 times, last 5 min ago, again after 2 reboots" */
+export function describeFault({ count: times, lastSeconds, reboots }: Fault, nowSeconds: number): string {
+  const age = `${duration(nowSeconds - lastSeconds)} ago`;
+  const often = times === 1 ? age : `${times} times, last ${age}`;
+  return reboots === 0 ? often : `${often}, again after ${count(reboots, "reboot")}`;
 }

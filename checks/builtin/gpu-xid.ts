@@ -3,8 +3,8 @@ import type { Labels, Sample } from "../../collectors/collector.ts";
 import { type ErrorCode, xids } from "../catalogue/catalogue.ts";
 import { findNvlinkRule, nvlinkRuleById } from "../catalogue/nvlink.ts";
 import type { Finding } from "../verdict.ts";
-import { count, defineBuiltin, duration } from "./builtin.ts";
-import { escalate, type Fault, isCured, listFaults, mergeFaults, type Observation } from "./faults.ts";
+import { defineBuiltin } from "./builtin.ts";
+import { describeFault, escalate, isCured, listFaults, mergeFaults, type Observation } from "./faults.ts";
 
 type Meaning = Pick<ErrorCode, "level" | "action" | "title">;
 
@@ -113,11 +113,4 @@ function meaningOf(code: number, detail: string | undefined): Meaning {
   }
   if (detail === "fatal") return { ...known, level: "critical", title: `${known.title}, fatal` };
   return detail === "nonfatal" ? { ...known, action: "contact_support", title: `${known.title}, not fatal` } : known;
-}
-
-/** "3 times, last 5 min ago, again after 2 reboots" */
-export function describeFault({ count: times, lastSeconds, reboots }: Fault, nowSeconds: number): string {
-  const age = `${duration(nowSeconds - lastSeconds)} ago`;
-  const often = times === 1 ? age : `${times} times, last ${age}`;
-  return reboots === 0 ? often : `${often}, again after ${count(reboots, "reboot")}`;
 }

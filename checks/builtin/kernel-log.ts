@@ -48,7 +48,6 @@ const actionOfClass: Readonly<Record<string, Action>> = {
 };
 
 const actionOfEvent: Readonly<Record<string, Action>> = {
-  amdgpu_reset_failed: "reboot",
   file_handles_exhausted: "check_application",
   filesystem_error: "check_storage",
   gpu_driver_mismatch: "check_configuration",
@@ -61,7 +60,6 @@ const actionOfEvent: Readonly<Record<string, Action>> = {
 
 /** What says that the trouble named first is over. */
 const recoveries: Readonly<Record<string, string>> = {
-  amdgpu_reset: "amdgpu_reset_succeeded",
   link_down: "link_up",
   nfs_not_responding: "nfs_responding",
 };
@@ -71,7 +69,7 @@ export const kernelLog = defineBuiltin({
   description: "Hardware and kernel trouble in the kernel log: memory, CPUs, PCIe, disks, links, hung tasks, OOM.",
   explanation: [
     "The kernel has written of trouble. What it is, and of which device, stands in front; `dmesg -T` or `journalctl -k` " +
-      "has the lines around it. Xid and SXid errors have checks of their own.",
+      "has the lines around it. Xid and SXid errors and AMD GPUs have checks of their own.",
     "Trouble of the last hour has its full weight; after that it is a warning until the look-back time is over, and " +
       "what was a warning is not shown any more. A reboot empties the kernel log, and with it this check.",
   ],
@@ -105,7 +103,7 @@ export const kernelLog = defineBuiltin({
       const age = nowSeconds - sample.value;
       const status = statusOf(sample.labels, age, parameters);
       const recovery = recoveries[event];
-      if (status === undefined || parameters.ignore.includes(event)) return [];
+      if (status === undefined || event.startsWith("amdgpu_") || parameters.ignore.includes(event)) return [];
       if (recovery !== undefined && lastOf(recovery, device) >= sample.value) return [];
       const times = counts.get(keyOf(sample)) ?? 1;
       const often = times === 1 ? "" : `${times} times, `;

@@ -3,8 +3,7 @@ import type { Sample } from "../../collectors/collector.ts";
 import { sxids } from "../catalogue/catalogue.ts";
 import type { Finding } from "../verdict.ts";
 import { defineBuiltin } from "./builtin.ts";
-import { escalate, isCured, listFaults, mergeFaults, type Observation } from "./faults.ts";
-import { describeFault } from "./gpu-xid.ts";
+import { describeFault, escalate, isCured, listFaults, mergeFaults, type Observation } from "./faults.ts";
 
 export const nvswitchSxid = defineBuiltin({
   name: "nvswitch_sxid",

@@ -1,3 +1,8 @@
+import { amdGpuCount } from "./amd/count.ts";
+import { amdGpuErrors } from "./amd/errors.ts";
+import { amdGpuMemory } from "./amd/memory.ts";
+import { amdGpuTemperature } from "./amd/temperature.ts";
+import { amdGpuThrottling } from "./amd/throttling.ts";
 import type { BuiltinCheck } from "./builtin.ts";
 import { clockSync } from "./clock.ts";
 import { dState } from "./d-state.ts";
@@ -7,6 +12,7 @@ import { gpuFabric } from "./gpu/fabric.ts";
 import { gpuMemory } from "./gpu/memory.ts";
 import { gpuNvlink } from "./gpu/nvlink.ts";
 import { gpuPcie, gpuPersistence, gpuRecovery } from "./gpu/settings.ts";
+import { gpuTemperature } from "./gpu/temperature.ts";
 import { gpuThrottling } from "./gpu/throttling.ts";
 import { gpuXid } from "./gpu-xid.ts";
 import { infinibandPorts } from "./infiniband.ts";
@@ -21,6 +27,11 @@ import { zombies } from "./zombies.ts";
 
 /** Every builtin check, by name. A new one is its file and its line here. */
 export const builtinChecks: readonly BuiltinCheck[] = [
+  amdGpuCount,
+  amdGpuErrors,
+  amdGpuMemory,
+  amdGpuTemperature,
+  amdGpuThrottling,
   clockSync,
   dState,
   fileHandles,
@@ -31,6 +42,7 @@ export const builtinChecks: readonly BuiltinCheck[] = [
   gpuPcie,
   gpuPersistence,
   gpuRecovery,
+  gpuTemperature,
   gpuThrottling,
   gpuXid,
   infinibandPorts,

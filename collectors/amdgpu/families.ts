@@ -12,6 +12,10 @@ const bytesPerMegabyte = 1024 * 1024;
 const limit = gauge("aami_amd_gpu_power_limit_watts", "Power that the GPU may take.");
 const linkWidth = gauge("aami_amd_gpu_pcie_link_width", "Lanes of the GPU's PCIe link in use.");
 const maxLinkWidth = gauge("aami_amd_gpu_pcie_link_max_width", "Lanes that the GPU's PCIe link may use.");
+const temperatureThreshold = gauge(
+  "aami_amd_gpu_temperature_threshold_celsius",
+  "Temperatures at which the GPU protects itself: critical, it slows down; emergency, it switches itself off.",
+);
 const throttled = gauge("aami_amd_gpu_throttled", "Whether the firmware holds the GPU back now for any reason.");
 
 export function addEnvironment(set: FamilySet, gpu: AmdGpu, metrics: GpuMetrics | undefined, labels: Labels): void {
@@ -29,6 +33,9 @@ export function addEnvironment(set: FamilySet, gpu: AmdGpu, metrics: GpuMetrics 
     const hbm = { ...labels, hbm_index: String(index) };
     set.gauge("gpu_hbm_temperature", "Current HBM temperature in Celsius", celsius, hbm);
   });
+  for (const { sensor, threshold, celsius } of sensors.thresholds) {
+    set.add(temperatureThreshold, { ...labels, sensor, threshold }, celsius);
+  }
   const current = value("current_socket_power");
   const average = sensors.averageWatts ?? value("average_socket_power");
   add("gpu_package_power", "Current GPU power consumption in Watts", current);

@@ -9,19 +9,36 @@ export interface Sensors {
   readonly averageWatts: number | undefined;
   readonly instantWatts: number | undefined;
   readonly limitWatts: number | undefined;
+  readonly thresholds: readonly TemperatureThreshold[];
 }
+
+export interface TemperatureThreshold {
+  readonly sensor: "edge" | "junction" | "memory";
+  /** At `critical` the GPU slows down, at `emergency` it switches itself off. */
+  readonly threshold: "critical" | "emergency";
+  readonly celsius: number;
+}
+
+const sensorOfLabel = { edge: "edge", junction: "junction", mem: "memory" } as const;
+const fileOfThreshold = { critical: "crit", emergency: "emergency" } as const;
 
 /** Sensors go by label: an MI300 has no edge sensor, and the numbers of the others start at 2. */
 export function readSensors(gpu: AmdGpu): Sensors {
   const { hwmon } = gpu;
   if (hwmon === undefined) return none;
   const labels = new Map(
-    [1, 2, 3].map((number) => [gpu.text(`${hwmon}/temp${number}_label`) ?? "", `${hwmon}/temp${number}_input`]),
+    [1, 2, 3].map((number) => [gpu.text(`${hwmon}/temp${number}_label`) ?? "", `${hwmon}/temp${number}`]),
   );
-  const celsius = (label: string): number | undefined => {
-    const file = labels.get(label);
-    return scaled(file === undefined ? undefined : gpu.number(file), 1e3);
+  const celsius = (label: string, kind = "input"): number | undefined => {
+    const files = labels.get(label);
+    return scaled(files === undefined ? undefined : gpu.number(`${files}_${kind}`), 1e3);
   };
+  const thresholds = Object.entries(sensorOfLabel).flatMap(([label, sensor]) =>
+    (["critical", "emergency"] as const).flatMap((threshold) => {
+      const limit = celsius(label, fileOfThreshold[threshold]);
+      return limit === undefined ? [] : [{ sensor, threshold, celsius: limit }];
+    }),
+  );
   const watts = (file: string): number | undefined => scaled(gpu.number(`${hwmon}/${file}`), 1e6);
   return {
     edge: celsius("edge"),
@@ -30,6 +47,7 @@ export function readSensors(gpu: AmdGpu): Sensors {
     averageWatts: watts("power1_average"),
     instantWatts: watts("power1_input"),
     limitWatts: watts("power1_cap"),
+    thresholds,
   };
 }
 
@@ -40,6 +58,7 @@ const none: Sensors = {
   averageWatts: undefined,
   instantWatts: undefined,
   limitWatts: undefined,
+  thresholds: [],
 };
 
 function scaled(value: number | undefined, unit: number): number | undefined {

@@ -53,6 +53,8 @@ const mi300 = {
   "hwmon/hwmon3/name": "amdgpu\n",
   "hwmon/hwmon3/temp2_label": "junction\n",
   "hwmon/hwmon3/temp2_input": "51000\n",
+  "hwmon/hwmon3/temp2_crit": "100000\n",
+  "hwmon/hwmon3/temp2_emergency": "105000\n",
   "hwmon/hwmon3/temp3_label": "mem\n",
   "hwmon/hwmon3/temp3_input": "43000\n",
   "hwmon/hwmon3/power1_cap": "750000000\n",
@@ -86,6 +88,8 @@ describe("amdgpu", () => {
       `card_model="PN-300",clock_index="${index}",clock_type="${type}",${of.slice('card_model="PN-300",'.length)}`;
     for (const line of [
       `gpu_nodes_total{hostname="${hostname()}"} 1`,
+      `aami_amd_gpu_temperature_threshold_celsius{${of},sensor="junction",threshold="critical"} 100`,
+      `aami_amd_gpu_temperature_threshold_celsius{${of},sensor="junction",threshold="emergency"} 105`,
       `gpu_junction_temperature{${of}} 51`,
       `gpu_memory_temperature{${of}} 43`,
       `gpu_package_power{${of}} 312`,

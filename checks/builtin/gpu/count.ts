@@ -3,18 +3,11 @@ import { Value } from "@sinclair/typebox/value";
 import type { Finding } from "../../verdict.ts";
 import { count, defineBuiltin } from "../builtin.ts";
 import { escalate, FaultMemory, listFaults, mergeFaults } from "../faults.ts";
+import { missingGpus, Most, observeMost } from "./fewer.ts";
 import { type Gpu, readGpus } from "./gpus.ts";
 
-const Memory = t.Object({
-  /** Most GPUs that were well at once, and when that was last so. */
-  most: t.Number(),
-  mostAt: t.Number(),
-  faults: FaultMemory,
-});
+const Memory = t.Composite([Most, t.Object({ faults: FaultMemory })]);
 type Memory = Static<typeof Memory>;
-
-/** After that long with fewer, the fewer are taken for what the node has. */
-const forgottenAfterSeconds = 7 * 86_400;
 
 export const gpuCount = defineBuiltin({
   name: "gpu_count",
@@ -48,7 +41,7 @@ export const gpuCount = defineBuiltin({
       ...gpus.flatMap((gpu) => judge(gpu, (uuid) => history.get(uuid))),
       // One that was known before it was lost is among the lost.
       ...unopened((samples("aami_gpu_unopened_devices")[0]?.value ?? 0) - lost.length),
-      ...missing(gpus.length, expected, counts.most),
+      ...missingGpus(gpus.length, expected, counts.most),
     ];
     return { findings, summary: `${count(gpus.length, "GPU")} answering`, memory: { ...counts, faults } };
   },
@@ -58,11 +51,6 @@ export const gpuCount = defineBuiltin({
     return { findings: [{ status: "critical", subject: "", summary, action: "check_configuration" }], summary };
   },
 });
-
-function observeMost({ most, mostAt }: Memory, now: number, nowSeconds: number): { most: number; mostAt: number } {
-  const isOver = nowSeconds - mostAt > forgottenAfterSeconds;
-  return now >= most || isOver ? { most: now, mostAt: nowSeconds } : { most, mostAt };
-}
 
 function judge(
   { uuid, name, state }: Gpu,
@@ -95,11 +83,4 @@ function unopened(number: number): Finding[] {
   if (number <= 0) return [];
   const summary = `the driver counts ${count(number, "GPU")} more and does not open ${number === 1 ? "it" : "them"}`;
   return [{ status: "critical", subject: "", summary, action: "reboot" }];
-}
-
-function missing(number: number, expected: number | undefined, most: number): Finding[] {
-  const wanted = expected ?? most;
-  if (number >= wanted) return [];
-  const summary = expected === undefined ? `${number} GPUs, there have been ${most}` : `${number} of ${expected} GPUs`;
-  return [{ status: expected === undefined ? "warning" : "critical", subject: "", summary, action: "reboot" }];
 }

@@ -5,6 +5,7 @@ import { gpuFabric } from "../../../checks/builtin/gpu/fabric.ts";
 import { gpuMemory } from "../../../checks/builtin/gpu/memory.ts";
 import { gpuNvlink } from "../../../checks/builtin/gpu/nvlink.ts";
 import { gpuPcie, gpuPersistence, gpuRecovery } from "../../../checks/builtin/gpu/settings.ts";
+import { gpuTemperature } from "../../../checks/builtin/gpu/temperature.ts";
 import { gpuThrottling } from "../../../checks/builtin/gpu/throttling.ts";
 import type { Verdict } from "../../../checks/verdict.ts";
 import { createWatchedGpu, applyReading, applyTrouble, type GpuState } from "../../../collectors/nvidia/watch-state.ts";
@@ -127,7 +128,7 @@ describe("gpu_count", () => {
       ]),
     ).toMatchObject({
       status: "warning",
-      summary: "1 GPUs, there have been 2",
+      summary: "1 GPU, there have been 2",
     });
     expect(
       after(gpuCount, [
@@ -247,6 +248,41 @@ describe("gpu_throttling", () => {
   });
 });
 
+describe("gpu_temperature", () => {
+  const limits = { shutdownCelsius: 92, slowdownCelsius: 89, gpuMaxCelsius: 87, memoryMaxCelsius: 95 };
+  const at = (core: number, memory = 60, values: Values = limits, label = "UUID"): Families => ({
+    ...gpus({ values }),
+    DCGM_FI_DEV_GPU_TEMP: [[{ [label]: "GPU-0" }, core]],
+    DCGM_FI_DEV_MEMORY_TEMP: [[{ [label]: "GPU-0" }, memory]],
+  });
+  const name = "GPU 0 (0000:3a:00)";
+  test.each([
+    ["cool", at(60), {}, "ok", "1 GPU, the hottest at 60 °C"],
+    ["at its maximum", at(87), {}, "ok", "1 GPU, the hottest at 87 °C"],
+    ["above it", at(88), {}, "warning", `${name}: 88 °C, its maximum in operation is 87 °C`],
+    ["slowing down", at(89), {}, "warning", `${name}: 89 °C, it slows down at 89 °C`],
+    ["about to switch itself off", at(91), {}, "critical", `${name}: 91 °C, it switches itself off at 92 °C`],
+    ["hot memory", at(60, 96), {}, "warning", `${name}: its memory has 96 °C, the maximum is 95 °C`],
+    [
+      "warm, with a margin",
+      at(80),
+      { warning_margin_celsius: 10 },
+      "warning",
+      `${name}: 80 °C, it slows down at 89 °C`,
+    ],
+    ["without limits", at(120, 120, { shutdownCelsius: 0 }), {}, "ok", "1 GPU, the hottest at 120 °C"],
+    ["with the label of old exporters", at(91, 60, limits, "uuid"), {}, "critical", `${name}: 91 °C, it switches`],
+  ] as const)("%s", (_what, families, parameters, status, summary) => {
+    const verdict = verdictOf(gpuTemperature, families, { parameters });
+    expect(verdict).toMatchObject({ status, action: status === "ok" ? "none" : "inspect_hardware" });
+    expect(verdict.summary).toStartWith(summary);
+  });
+
+  test("GPUs that tell no temperature are not judged", () => {
+    expect(grade(gpuTemperature, gpus({ values: limits })).absent).toBe("no GPU that tells its temperature");
+  });
+});
+
 describe("gpu_nvlink", () => {
   const linked = (active: number, all = 4, values: Values = {}): Families =>
     gpus({ values, links: Array.from({ length: all }, (_, index) => index < active) });
@@ -357,7 +393,17 @@ test.each([gpuPcie, gpuPersistence, gpuRecovery].map((check): [string, BuiltinCh
   },
 );
 
-const all = [gpuCount, gpuFabric, gpuMemory, gpuNvlink, gpuPcie, gpuPersistence, gpuRecovery, gpuThrottling];
+const all = [
+  gpuCount,
+  gpuFabric,
+  gpuMemory,
+  gpuNvlink,
+  gpuPcie,
+  gpuPersistence,
+  gpuRecovery,
+  gpuTemperature,
+  gpuThrottling,
+];
 test.each(all.map((check): [string, BuiltinCheck] => [check.name, check]))(
   "%s is unknown when the driver does not answer",
   async (_name, check) => {
