@@ -88,8 +88,8 @@ describe("amdgpu", () => {
       `card_model="PN-300",clock_index="${index}",clock_type="${type}",${of.slice('card_model="PN-300",'.length)}`;
     for (const line of [
       `gpu_nodes_total{hostname="${hostname()}"} 1`,
-      `aami_amd_gpu_temperature_threshold_celsius{${of},sensor="junction",threshold="critical"} 100`,
-      `aami_amd_gpu_temperature_threshold_celsius{${of},sensor="junction",threshold="emergency"} 105`,
+      `aami_amd_gpu_temperature_threshold_celsius{${of.replace("serial_number", 'sensor="junction",serial_number')},threshold="critical"} 100`,
+      `aami_amd_gpu_temperature_threshold_celsius{${of.replace("serial_number", 'sensor="junction",serial_number')},threshold="emergency"} 105`,
       `gpu_junction_temperature{${of}} 51`,
       `gpu_memory_temperature{${of}} 43`,
       `gpu_package_power{${of}} 312`,
