@@ -14,18 +14,51 @@ export interface EncodedFamily {
  * cleanly. Families of one name are joined; the first one's help and type stand.
  */
 export function encodeFamilies(families: readonly MetricFamily[]): EncodedFamily[] {
+  return [...joinFamilies(families).values()].sort((a, b) => compare(a.name, b.name)).map(encodeFamily);
+}
+
+/** By name, those of one name joined, those without series left out. */
+export function joinFamilies(families: readonly MetricFamily[]): Map<string, MetricFamily> {
   const byName = new Map<string, MetricFamily>();
   for (const family of families) {
+    if (family.samples.length === 0) continue;
     const known = byName.get(family.name);
     byName.set(
       family.name,
       known === undefined ? family : { ...known, samples: [...known.samples, ...family.samples] },
     );
   }
-  return [...byName.values()]
-    .filter((family) => family.samples.length > 0)
-    .sort((a, b) => compare(a.name, b.name))
-    .map(encodeFamily);
+  return byName;
+}
+
+function encodeFamily(family: MetricFamily): EncodedFamily {
+  const { header, lines, duplicates } = layOutFamily(family);
+  let text = header;
+  for (const { opening, sampleIndex } of lines) text += writeLine(opening, family.samples[sampleIndex]?.value);
+  return toEncoded(family, text, duplicates);
+}
+
+export function writeLine(opening: string, value = Number.NaN): string {
+  return `${opening}${formatValue(value)}\n`;
+}
+
+export function toEncoded({ name, source }: MetricFamily, text: string, duplicates: number): EncodedFamily {
+  return { name, text, duplicates, ...(source === undefined ? {} : { source }) };
+}
+
+/** All of a family's text but the values. */
+export interface FamilyLayout {
+  /** The HELP and TYPE lines. */
+  readonly header: string;
+  /** In the order of the page; of several samples of one series only the first has a line. */
+  readonly lines: readonly LineLayout[];
+  readonly duplicates: number;
+}
+
+interface LineLayout {
+  /** What stands before the value, `x{a="1"} `. */
+  readonly opening: string;
+  readonly sampleIndex: number;
 }
 
 /** How the labels of one series are written: shared by all series with the same label names in the same order. */
@@ -40,37 +73,37 @@ interface LabelShape {
 
 interface Row {
   readonly sample: Sample;
+  readonly sampleIndex: number;
   readonly shape: LabelShape;
   readonly values: readonly string[];
 }
 
-// A page has some thousand series and is made for every scrape, hence the plain loops here.
-function encodeFamily({ name, help, type, samples, source }: MetricFamily): EncodedFamily {
+// A page has some thousand series, hence the plain loops here.
+export function layOutFamily({ name, help, type, samples }: MetricFamily): FamilyLayout {
   // client_golang writes these two behind the other labels.
   const last = type === "histogram" ? "le" : type === "summary" ? "quantile" : "";
   const rows: Row[] = [];
   let shape: LabelShape | undefined;
   let uniform = true;
-  for (const sample of samples) {
+  for (const [sampleIndex, sample] of samples.entries()) {
     const keys = Object.keys(sample.labels);
     if (shape === undefined || !sameTexts(shape.keys, keys)) {
       uniform = shape === undefined;
       shape = toShape(keys, last);
     }
-    rows.push({ sample, shape, values: toValues(shape, sample.labels) });
+    rows.push({ sample, sampleIndex, shape, values: toValues(shape, sample.labels) });
   }
   // A histogram's buckets and sums have an order of their own, which the source already gives.
   const sorted = type !== "histogram" && type !== "summary";
   if (sorted) rows.sort(compareRows);
-  let text = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
-  let duplicates = 0;
+  const lines: LineLayout[] = [];
   const isNew = uniform && sorted ? createNeighbourCheck() : createSetCheck();
   for (const row of rows) {
-    const series = `${name}${row.sample.suffix ?? ""}${encodeLabels(row)}`;
-    if (isNew(series)) text += `${series} ${formatValue(row.sample.value)}\n`;
-    else duplicates++;
+    const opening = `${name}${row.sample.suffix ?? ""}${encodeLabels(row)} `;
+    if (isNew(opening)) lines.push({ opening, sampleIndex: row.sampleIndex });
   }
-  return { name, text, duplicates, ...(source === undefined ? {} : { source }) };
+  const header = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
+  return { header, lines, duplicates: rows.length - lines.length };
 }
 
 /** For sorted series of one shape: equal ones follow each other. */
@@ -125,7 +158,7 @@ function compareRows({ values: a }: Row, { values: b }: Row): number {
   return 0;
 }
 
-function compare(a: string, b: string): number {
+export function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
@@ -135,8 +168,19 @@ export function formatValue(value: number): string {
   if (magnitude < 1e6 && (magnitude >= 1e-4 || value === 0)) return Object.is(value, -0) ? "-0" : String(value);
   if (Number.isNaN(value)) return "NaN";
   if (magnitude === Infinity) return value > 0 ? "+Inf" : "-Inf";
+  if (Number.isSafeInteger(value)) return toExponentForm(value);
   const [mantissa = "", exponent = ""] = value.toExponential().split("e");
   return `${mantissa}e${exponent[0]}${exponent.slice(1).padStart(2, "0")}`;
+}
+
+/** Of a whole number from 1e6 on, which most large values are; faster than toExponential. */
+function toExponentForm(value: number): string {
+  const digits = String(Math.abs(value));
+  let end = digits.length;
+  while (digits.charCodeAt(end - 1) === 0x30) end--;
+  const exponent = digits.length - 1;
+  const mantissa = end === 1 ? digits.slice(0, 1) : `${digits.slice(0, 1)}.${digits.slice(1, end)}`;
+  return `${value < 0 ? "-" : ""}${mantissa}e+${exponent < 10 ? "0" : ""}${exponent}`;
 }
 
 /** The label block of a series, `{a="1"}` or empty; for code that appends single samples to a page. */

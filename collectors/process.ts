@@ -7,7 +7,7 @@ import {
   type MetricFamily,
   NoDataError,
 } from "./collector.ts";
-import { encodeFamilies } from "./exposition.ts";
+import { createFamilyEncoder } from "./family-encoder.ts";
 import type { Host } from "./host.ts";
 import type { JobContext, JobHandlers, JobResult } from "./probe/worker.ts";
 import { createSystemHost, type HostPaths } from "./system-host.ts";
@@ -43,12 +43,12 @@ const skippedListed = 20;
 export function createCollectJobs(definitions: readonly CollectorDefinition[], setup: CollectSetup): JobHandlers {
   const skips = createSkipLog();
   const host = createSystemHost(setup.paths, skips.add);
-  const collectors = new Map<string, Collector>();
-  const create = (name: string): Collector => {
+  const collectors = new Map<string, EncodedCollector>();
+  const create = (name: string): EncodedCollector => {
     const definition = definitions.find((candidate) => candidate.name === name);
     const options = setup.collectors[name];
     if (definition === undefined || options === undefined) throw new Error(`no collector ${name} in this process`);
-    return definition.create(options as Static<TObject>);
+    return { ...definition.create(options as Static<TObject>), encode: createFamilyEncoder() };
   };
   const detected = new Set<string>();
   return {
@@ -61,6 +61,9 @@ export function createCollectJobs(definitions: readonly CollectorDefinition[], s
   };
 }
 
+/** A collector and what turns its families into text. */
+type EncodedCollector = Collector & { readonly encode: ReturnType<typeof createFamilyEncoder> };
+
 interface Run {
   readonly host: Host;
   /** Collectors that were found to be supported: not asked again while they have something to tell. */
@@ -69,7 +72,7 @@ interface Run {
   readonly context: JobContext;
 }
 
-async function runCollector(collector: Collector, { host, detected, skips, context }: Run): Promise<JobResult> {
+async function runCollector(collector: EncodedCollector, { host, detected, skips, context }: Run): Promise<JobResult> {
   const startedAt = performance.now();
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(new Error("deadline reached")), context.deadlineMs * 0.95);
@@ -99,7 +102,7 @@ async function runCollector(collector: Collector, { host, detected, skips, conte
     clearTimeout(timer);
   }
   const durationSeconds = (performance.now() - startedAt) / 1000;
-  const { duplicates, names, series, payload } = encode(families);
+  const { duplicates, names, series, payload } = encode(families, collector);
   const { count: skipped, fresh: skippedNew } = skips.take();
   const header: CollectHeader = { state, durationSeconds, skipped, skippedNew, duplicates, series, families: names };
   return { header: error === undefined ? { ...header } : { ...header, error }, payload };
@@ -112,8 +115,8 @@ interface EncodedPage {
   readonly series: number;
 }
 
-function encode(families: readonly MetricFamily[]): EncodedPage {
-  const encoded = encodeFamilies(families);
+function encode(families: readonly MetricFamily[], collector: EncodedCollector): EncodedPage {
+  const encoded = collector.encode(families);
   const payload = Buffer.from(encoded.map(({ text }) => text).join(""), "utf8");
   const duplicates = encoded.reduce((sum, family) => sum + family.duplicates, 0);
   const samples = families.reduce((sum, family) => sum + family.samples.length, 0);
