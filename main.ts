@@ -1,5 +1,5 @@
 #!/usr/bin/env bun
-import { type CommandDef, renderUsage, runCommand } from "citty";
+import { type ArgsDef, type CommandDef, parseArgs, renderUsage, runCommand } from "citty";
 import { basename } from "node:path";
 import { ExitCode, ExitError } from "./runtime/exit.ts";
 import { ensureLeanEngine } from "./runtime/lean-engine.ts";
@@ -132,16 +132,18 @@ async function runLeaf({ command, parent, name, args }: Leaf): Promise<void> {
   const full = parent === "" ? name : `${parent} ${name}`;
   if (command.run === undefined) {
     print(await usage());
-    throw new ExitError(ExitCode.usage, `${full}: no command given`);
+    throw new ExitError(ExitCode.usage, `no command given, try: ${full} --help`);
   }
-  await refuseUnknownOptions(named, options, full);
+  const definitions = (await resolve(command.args)) ?? {};
+  refuseUnknownOptions(definitions, options, full);
+  refuseWrongArguments(definitions, args, full);
   await runCommand(named, { rawArgs: [...args] });
 }
 
 /** citty takes any option silently; a misspelt one has to be an error. */
-async function refuseUnknownOptions(command: CommandDef, options: readonly string[], full: string): Promise<void> {
+function refuseUnknownOptions(definitions: ArgsDef, options: readonly string[], full: string): void {
   const known = new Set<string>();
-  for (const [name, definition] of Object.entries((await resolve(command.args)) ?? {})) {
+  for (const [name, definition] of Object.entries(definitions)) {
     if (definition.type === "positional") continue;
     const alias = ("alias" in definition && definition.alias) || [];
     for (const spelling of [name, ...(typeof alias === "string" ? [alias] : alias)]) known.add(spelling);
@@ -152,6 +154,22 @@ async function refuseUnknownOptions(command: CommandDef, options: readonly strin
     if (spelling === undefined || known.has(spelling) || /^-\d/.test(option)) continue;
     throw new ExitError(ExitCode.usage, `unknown option "${option}", try: ${full} --help`);
   }
+}
+
+/** It takes surplus arguments silently as well, and an option at the end without its value. */
+function refuseWrongArguments(definitions: ArgsDef, args: readonly string[], full: string): void {
+  const wanted = Object.entries(definitions).filter(([, { type }]) => type === "positional");
+  const optional = Object.fromEntries(
+    Object.entries(definitions).map(([name, definition]) => [name, { ...definition, required: false }]),
+  ) as ArgsDef;
+  const given = parseArgs([...args], optional);
+  const help = `try: ${full} --help`;
+  const surplus = given._[wanted.length];
+  if (surplus !== undefined) throw new ExitError(ExitCode.usage, `unexpected argument "${surplus}", ${help}`);
+  const [missing] = wanted.filter(([, { required }], index) => required !== false && given._[index] === undefined);
+  if (missing !== undefined) throw new ExitError(ExitCode.usage, `${missing[0].toUpperCase()} is missing, ${help}`);
+  const empty = Object.entries(definitions).find(([name, { type }]) => type === "string" && given[name] === "");
+  if (empty !== undefined) throw new ExitError(ExitCode.usage, `--${empty[0]} needs a value, ${help}`);
 }
 
 async function rootUsage(): Promise<string> {
@@ -172,8 +190,9 @@ function isHelp(argument: string): boolean {
 }
 
 function print(text: string): void {
-  // citty colours its usage text whatever it is written to.
-  process.stdout.write(`${process.stdout.isTTY ? text : Bun.stripANSI(text)}\n`);
+  // citty colours its usage text whatever it is written to, and fills its columns with spaces.
+  const plain = process.stdout.isTTY ? text : Bun.stripANSI(text);
+  process.stdout.write(`${plain.replaceAll(/ +$/gm, "").trimEnd()}\n`);
 }
 
 function flush(stream: NodeJS.WriteStream): Promise<void> {

@@ -6,7 +6,7 @@ import { readScriptFile } from "./script-file.ts";
 
 const script = { type: "positional", required: true, description: "The script: NAME.sh or NAME.py" } as const;
 const options = {
-  language: { type: "string", description: "bash or python, where the file name does not say" },
+  language: { type: "string", description: "bash or python, where the file name does not say", valueHint: "NAME" },
   config: { type: "string", description: "Configuration as JSON, or @FILE", valueHint: "JSON" },
   permissions: { type: "string", description: "Permissions as in a policy, as JSON or @FILE", valueHint: "JSON" },
   timeout: { type: "string", description: "Seconds after which the run is killed (30)", valueHint: "SECONDS" },

@@ -90,11 +90,13 @@ export const ChecksConfig = t.Object(
     local_directory: t.String({
       default: "/usr/local/lib/aami/checks",
       pattern: "^(/|$)",
+      expects: "an absolute path, or nothing",
       description: "Scripts of this node's owner: NAME.sh or NAME.py with an optional NAME.yaml. Empty: none.",
     }),
     textfile_directory: t.String({
       default: "",
       pattern: "^(/|$)",
+      expects: "an absolute path, or nothing",
       description: "Also write all results to aami_checks.prom here, for a node_exporter that stays. Empty: no.",
     }),
     cgroup: t.Union([t.Literal("auto"), t.Literal("off")], {

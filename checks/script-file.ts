@@ -3,6 +3,7 @@ import { basename, extname } from "node:path";
 import { Value } from "@sinclair/typebox/value";
 import { CheckName } from "../protocol/manifest.ts";
 import { ExitCode, ExitError } from "../runtime/exit.ts";
+import { describeError } from "../runtime/log.ts";
 import { type CheckDefinition, sha256Hex } from "./check.ts";
 import { defaultIntervalSeconds, defaultTimeoutSeconds } from "./local.ts";
 
@@ -71,7 +72,6 @@ function readOrExplain(file: string): Uint8Array {
   try {
     return new Uint8Array(readFileSync(file));
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    throw new ExitError(ExitCode.usage, `${file}: cannot be read (${code})`, { cause: error });
+    throw new ExitError(ExitCode.usage, `${file}: cannot be read: ${String(describeError(error))}`, { cause: error });
   }
 }

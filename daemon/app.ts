@@ -65,7 +65,7 @@ export async function startDaemon({ loaded, load, log, environment = process.env
     for (const warning of warnings) log.warn("command line", { warning });
     instrumentation.configReloadSuccessful.set(1);
     instrumentation.configReloadSeconds.set(Date.now() / 1000);
-    log.info("configuration in force", { file });
+    log.info("configuration in force", file === undefined ? { defaults: true } : { file });
   };
 
   const status = ({ engine, pool }: Collection): StatusView =>

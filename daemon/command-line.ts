@@ -1,8 +1,8 @@
 import { type TSchema, Type as t } from "@sinclair/typebox";
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { collectorDefinitions } from "../collectors/registry.ts";
-import { readConfigFile } from "../runtime/config.ts";
+import { parseConfig, readConfigFile } from "../runtime/config.ts";
 import { ExitCode, ExitError } from "../runtime/exit.ts";
 import { describeError } from "../runtime/log.ts";
 import { versionText } from "../runtime/version.ts";
@@ -13,7 +13,7 @@ import { legacyFlags } from "./flags/legacy.ts";
 import { manText, usageText } from "./flags/usage.ts";
 import { toConfigValue } from "./flags/values.ts";
 
-const defaultConfigFile = "/etc/aami/daemon.yaml";
+export const defaultConfigFile = "/etc/aami/daemon.yaml";
 
 /** What the command line asks for. `load` may be called again: it reads the file anew and puts the same flags over it. */
 export type CommandLine =
@@ -21,8 +21,8 @@ export type CommandLine =
 
 export interface LoadedConfig {
   readonly config: DaemonConfig;
-  /** Read from there, if it exists. */
-  readonly file: string;
+  /** Undefined: there is none at the default place, and no other was named. */
+  readonly file: string | undefined;
   /** For the log: deprecated flags and the like. */
   readonly warnings: readonly string[];
 }
@@ -62,8 +62,8 @@ function ownFlag(name: string, kind: Flag["kind"], description: string, defaultT
 
 function loadConfig(flags: FlagValues): LoadedConfig {
   const chosen = flags.get("config")?.values[0];
-  const file = chosen ?? defaultConfigFile;
-  const config = readConfigFile(DaemonConfig, file, { missing: chosen === undefined ? "empty" : "error" });
+  const file = chosen ?? (existsSync(defaultConfigFile) ? defaultConfigFile : undefined);
+  const config = file === undefined ? parseConfig(DaemonConfig, "", "") : readConfigFile(DaemonConfig, file);
   const setBy = new Map<string, string>();
   const warnings: string[] = [];
   for (const parsed of flags.values()) {
@@ -91,7 +91,7 @@ function setIn(config: DaemonConfig, path: readonly string[], value: unknown): v
 }
 
 /** Regular expressions and options that exclude each other are judged by the collectors themselves, before any runs. */
-function checkCollectors(config: DaemonConfig, file: string, setBy: ReadonlyMap<string, string>): void {
+function checkCollectors(config: DaemonConfig, file: string | undefined, setBy: ReadonlyMap<string, string>): void {
   const enabled = enabledCollectors(config);
   for (const definition of collectorDefinitions) {
     const options = enabled.get(definition.name);
@@ -109,7 +109,7 @@ function checkCollectors(config: DaemonConfig, file: string, setBy: ReadonlyMap<
   }
 }
 
-function checkPaths({ paths }: DaemonConfig, file: string, setBy: ReadonlyMap<string, string>): void {
+function checkPaths({ paths }: DaemonConfig, file: string | undefined, setBy: ReadonlyMap<string, string>): void {
   for (const key of ["procfs", "sysfs"] as const) {
     if (statSync(paths[key], { throwIfNoEntry: false })?.isDirectory()) continue;
     throw unusable(`paths.${key}: ${paths[key]} is not a folder`, setBy.has(`paths.${key}`) ? undefined : file);

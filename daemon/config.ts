@@ -26,6 +26,7 @@ const WebSection = section(
     telemetry_path: t.String({
       default: "/metrics",
       pattern: "^/",
+      expects: "a path that begins with /",
       flag: "web.telemetry-path",
       description: "Path of the metrics page.",
     }),
@@ -130,6 +131,7 @@ export const DaemonConfig = t.Object(
     state_directory: t.String({
       default: "/var/lib/aami",
       pattern: "^/",
+      expects: "a path that begins with /",
       description: "Folder of the daemon's own database: identity, checks, results.",
     }),
     server: t.Optional(ServerConfig),

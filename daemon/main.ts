@@ -2,7 +2,10 @@ import { type CommandDef, defineCommand } from "citty";
 import { createLogger } from "../runtime/log.ts";
 import { buildInfo } from "../runtime/version.ts";
 import type { Daemon } from "./app.ts";
-import { type LoadedConfig, parseCommandLine } from "./command-line.ts";
+import { defaultConfigFile, type LoadedConfig, parseCommandLine } from "./command-line.ts";
+import type { DaemonConfig } from "./config.ts";
+import { parseListenAddress } from "./http/address.ts";
+import { openWebConfigFile } from "./web/open.ts";
 
 /** `aami daemon`. Reads its arguments itself, because node_exporter's command line is not citty's. */
 export const daemonCommand: CommandDef = defineCommand({
@@ -16,9 +19,19 @@ export const daemonCommand: CommandDef = defineCommand({
     const loaded = commandLine.load();
     if (commandLine.action === "run") return runUntilSignal(loaded, commandLine.load);
     for (const warning of loaded.warnings) process.stderr.write(`aami: warning: ${warning}\n`);
-    process.stdout.write(`${loaded.file}: ok\n`);
+    await checkWeb(loaded.config.web);
+    const { file } = loaded;
+    process.stdout.write(
+      file === undefined ? `there is no ${defaultConfigFile}: the defaults hold\n` : `${file}: ok\n`,
+    );
   },
 });
+
+/** What is read only when the daemon listens. */
+async function checkWeb({ listen_addresses: addresses, config_file: file }: DaemonConfig["web"]): Promise<void> {
+  for (const address of addresses) parseListenAddress(address);
+  await openWebConfigFile(file);
+}
 
 async function runUntilSignal(loaded: LoadedConfig, load: () => LoadedConfig): Promise<void> {
   const { promise: asked, resolve: ask } = Promise.withResolvers<string>();

@@ -3,6 +3,7 @@ import { Value, type ValueError, ValueErrorType } from "@sinclair/typebox/value"
 import { readFileSync } from "node:fs";
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from "yaml";
 import { ExitCode, ExitError } from "./exit.ts";
+import { describeError } from "./log.ts";
 import { closest } from "./suggest.ts";
 
 const maxFileBytes = 1 << 20;
@@ -42,9 +43,8 @@ function readConfigText(file: string, missing: "error" | "empty"): string {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "ENOENT" && missing === "empty") return "";
-    throw new ExitError(ExitCode.badConfiguration, `${file}: cannot be read (${code ?? String(error)})`, {
-      cause: error,
-    });
+    const reason = String(describeError(error));
+    throw new ExitError(ExitCode.badConfiguration, `${file}: cannot be read: ${reason}`, { cause: error });
   }
   if (bytes.length <= maxFileBytes) return bytes.toString("utf8");
   throw new ExitError(
@@ -55,7 +55,7 @@ function readConfigText(file: string, missing: "error" | "empty"): string {
 
 /**
  * YAML text to a value of `schema` with its defaults filled in. Types are not bent ("yes" is no boolean); unknown and
- * repeated keys are errors. A property with `secret: true` in its schema is never repeated in a message.
+ * repeated keys are errors. The keyword `expects` says in a message what a pattern stands for. A property with `secret: true` in its schema is never repeated in a message.
  */
 export function parseConfig<Schema extends TSchema>(schema: Schema, text: string, file: string): Static<Schema> {
   const lines = new LineCounter();
@@ -108,8 +108,7 @@ function describe(error: ValueError): string {
   if (error.type === ValueErrorType.ObjectAdditionalProperties) return describeUnknownKey(error, keys);
   if (error.type === ValueErrorType.ObjectRequiredProperty) return `${name} is missing`;
   const found = error.schema["secret"] === true ? "" : `, found ${shorten(error.value)}`;
-  const allowed = literalsOf(error.schema);
-  const expected = allowed === undefined ? decapitalise(error.message) : `expected one of ${allowed.join(", ")}`;
+  const expected = expectationOf(error);
   return `${name === "" ? "the file" : name}: ${expected}${found}`;
 }
 
@@ -121,6 +120,13 @@ function describeUnknownKey(error: ValueError, keys: readonly string[]): string 
   const where = section === "" ? "" : ` in ${section}`;
   const hint = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
   return `unknown key "${key}"${where}${hint}`;
+}
+
+/** A schema's own words for what it takes, keyword `expects`, are plainer than its pattern. */
+function expectationOf({ schema, message }: ValueError): string {
+  if (typeof schema["expects"] === "string") return `expected ${schema["expects"]}`;
+  const allowed = literalsOf(schema);
+  return allowed === undefined ? decapitalise(message) : `expected one of ${allowed.join(", ")}`;
 }
 
 function literalsOf(schema: TSchema): string[] | undefined {

@@ -4,7 +4,7 @@ import type { Caller, Services } from "./context.ts";
 import { parseJsonBody, readBody } from "./http/body.ts";
 import { retryAfter, toAppError, toErrorBody } from "./http/errors.ts";
 import { operation } from "./http/operation.ts";
-import { peerAddress } from "./http/peer.ts";
+import { peerAddress, type TrustedProxies } from "./http/peer.ts";
 import type { ServerMetrics } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
 import { adminRoutes } from "./routes/admin.ts";
@@ -25,7 +25,7 @@ export interface AppOptions {
   readonly metrics: ServerMetrics;
   /** Filled in before any handler runs; services.callerOf reads it. */
   readonly callers: WeakMap<Request, Caller>;
-  readonly trustedProxies: readonly string[];
+  readonly trustedProxies: TrustedProxies;
   readonly maxBodyBytes: number;
 }
 

@@ -1,14 +1,17 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 import { ExitCode, ExitError } from "../runtime/exit.ts";
+import { parseTrustedProxies, type TrustedProxies } from "./http/peer.ts";
 
-const Port = "(?:\\d{1,5})";
+/** 0 to 65535. */
+const port = "(?:6553[0-5]|655[0-2]\\d|65[0-4]\\d\\d|6[0-4]\\d{3}|[1-5]\\d{4}|\\d{1,4})";
 
 /** server.yaml; every key has a default, so that no file is needed. */
 export const ServerConfig = t.Object(
   {
     listen: t.String({
       default: "127.0.0.1:8080",
-      pattern: `^(?:\\[[0-9a-fA-F:]+\\]|[^:\\s]*):${Port}$`,
+      pattern: `^(?:\\[[0-9a-fA-F:]+\\]|[^:\\s]*):${port}$`,
+      expects: "ADDRESS:PORT such as 127.0.0.1:8080",
       description: "Address and port; port 0 takes a free one.",
     }),
     data: t.String({
@@ -19,11 +22,16 @@ export const ServerConfig = t.Object(
     database: t.Optional(
       t.String({
         secret: true,
+        pattern: "^(?:sqlite|postgres|postgresql)://.",
+        expects: "sqlite:///PATH or postgres://…",
         description: "sqlite:///path or postgres://…; default a SQLite file in the data folder.",
       }),
     ),
     max_body_bytes: t.Integer({ default: 1_048_576, minimum: 65_536, maximum: 67_108_864 }),
-    trusted_proxies: t.Array(t.String(), { default: [], description: "Addresses whose X-Forwarded-For is believed." }),
+    trusted_proxies: t.Array(t.String(), {
+      default: [],
+      description: "Addresses and networks (10.0.0.0/8) of proxies whose X-Forwarded-For is believed.",
+    }),
     nodes: t.Object(
       {
         heartbeat_write_seconds: t.Number({
@@ -69,10 +77,18 @@ export interface Listen {
   readonly port: number;
 }
 
+/** Of a `listen` that the schema lets through. */
 export function parseListen(text: string): Listen {
-  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:\s]*)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3] ?? Number.NaN);
-  if (match === null || port > 65535)
-    throw new ExitError(ExitCode.badConfiguration, `listen: "${text}" is not an address like 127.0.0.1:8080`);
-  return { hostname: match[1] ?? (match[2] || "0.0.0.0"), port };
+  const split = text.lastIndexOf(":");
+  const hostname = text.slice(0, split).replace(/^\[(.*)\]$/, "$1");
+  return { hostname: hostname || "0.0.0.0", port: Number(text.slice(split + 1)) };
+}
+
+export function readTrustedProxies({ trusted_proxies: entries }: ServerConfig): TrustedProxies {
+  try {
+    return parseTrustedProxies(entries);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ExitError(ExitCode.badConfiguration, `trusted_proxies: ${error.message}`, { cause: error });
+  }
 }

@@ -1,8 +1,10 @@
 import type { CommandDef } from "citty";
-import { parseConfig, readConfigFile } from "../runtime/config.ts";
+import { existsSync } from "node:fs";
+import { ConfigError, parseConfig, readConfigFile } from "../runtime/config.ts";
+import { ExitCode, ExitError } from "../runtime/exit.ts";
 import { createLogger } from "../runtime/log.ts";
 import { buildInfo } from "../runtime/version.ts";
-import { ServerConfig } from "./config.ts";
+import { readTrustedProxies, ServerConfig } from "./config.ts";
 import { shippedTemplates } from "./library.ts";
 import { startServer } from "./server.ts";
 
@@ -12,17 +14,26 @@ export const defaultConfigFile = "/etc/aami/server.yaml";
 export const serverCommand: CommandDef = {
   meta: { name: "server", description: "Run the control server." },
   args: {
-    config: { type: "string", description: `Configuration file (default ${defaultConfigFile}, if there is one)` },
-    "check-config": { type: "boolean", description: "Check the configuration and exit" },
-    "print-config-schema": { type: "boolean", description: "Print the JSON schema of the configuration and exit" },
-    listen: { type: "string", description: "Address and port (default 127.0.0.1:8080)" },
-    data: { type: "string", description: "Data folder (default /var/lib/aami-server)" },
-    database: { type: "string", description: "sqlite:///path or postgres://… (default a file in the data folder)" },
+    config: {
+      type: "string",
+      description: `Configuration file (default ${defaultConfigFile}, if there is one)`,
+      valueHint: "FILE",
+    },
+    "check-config": { type: "boolean", description: "Check configuration file and options, and end" },
+    "print-config-schema": { type: "boolean", description: "Print the JSON schema of the configuration file, and end" },
+    listen: { type: "string", description: "Where it listens (default 127.0.0.1:8080)", valueHint: "ADDRESS:PORT" },
+    data: { type: "string", description: "Data folder (default /var/lib/aami-server)", valueHint: "FOLDER" },
+    database: {
+      type: "string",
+      description: "sqlite:///PATH or postgres://… (default a SQLite file in the data folder)",
+      valueHint: "URL",
+    },
   },
   run: async ({ args }) => {
     if (args["print-config-schema"] === true) return print(JSON.stringify(ServerConfig, null, 2));
-    const config = readConfig(args);
-    if (args["check-config"] === true) return print("the configuration is good");
+    const { config, file } = readConfig(args);
+    if (args["check-config"] === true)
+      return print(file === undefined ? `there is no ${defaultConfigFile}: the defaults hold` : `${file}: ok`);
     const log = createLogger(config.log);
     // Before anything is opened: a signal that comes while the server starts must still end it in order.
     const stopped = stopSignal();
@@ -35,16 +46,33 @@ export const serverCommand: CommandDef = {
   },
 };
 
-function readConfig(args: Readonly<Record<string, unknown>>): ServerConfig {
-  const file = typeof args["config"] === "string" ? args["config"] : undefined;
-  const fromFile = readConfigFile(ServerConfig, file ?? defaultConfigFile, {
-    missing: file === undefined ? "empty" : "error",
-  });
-  const flags = ["listen", "data", "database"].flatMap((name) =>
-    typeof args[name] === "string" ? [[name, args[name]]] : [],
-  );
-  // JSON is YAML: the flags go through the same schema as the file.
-  return parseConfig(ServerConfig, JSON.stringify({ ...fromFile, ...Object.fromEntries(flags) }), "command line");
+interface LoadedConfig {
+  readonly config: ServerConfig;
+  /** Undefined: there is none, and none was asked for. */
+  readonly file: string | undefined;
+}
+
+function readConfig(args: Readonly<Record<string, unknown>>): LoadedConfig {
+  const chosen = typeof args["config"] === "string" ? args["config"] : undefined;
+  const file = chosen ?? (existsSync(defaultConfigFile) ? defaultConfigFile : undefined);
+  const fromFile = file === undefined ? parseConfig(ServerConfig, "", "") : readConfigFile(ServerConfig, file);
+  const config = { ...fromFile, ...readFlags(args) };
+  readTrustedProxies(config);
+  return { config, file };
+}
+
+/** The flags go through the schema of the file. */
+function readFlags(args: Readonly<Record<string, unknown>>): Partial<ServerConfig> {
+  const given = ["listen", "data", "database"].filter((name) => typeof args[name] === "string");
+  const flags = Object.fromEntries(given.map((name) => [name, args[name]]));
+  try {
+    const checked: Readonly<Record<string, unknown>> = parseConfig(ServerConfig, JSON.stringify(flags), "");
+    return Object.fromEntries(given.map((name) => [name, checked[name]]));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const problems = error.problems.map(({ message }) => `--${message}`);
+    throw new ExitError(ExitCode.usage, problems.join("\n"));
+  }
 }
 
 function stopSignal(): Promise<string> {

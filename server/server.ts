@@ -7,7 +7,7 @@ import { createApp } from "./app.ts";
 import { toAuditEntry } from "./audit.ts";
 import { createAuth } from "./auth.ts";
 import { createBundles } from "./bundles.ts";
-import { type Listen, parseListen, type ServerConfig } from "./config.ts";
+import { type Listen, parseListen, readTrustedProxies, type ServerConfig } from "./config.ts";
 import type { Caller, Services } from "./context.ts";
 import { createRateLimit } from "./http/rate-limit.ts";
 import { openIdentity } from "./identity.ts";
@@ -117,7 +117,7 @@ async function listen({ config, log, now, store, identity }: ListenOptions): Pro
     services,
     metrics,
     callers,
-    trustedProxies: config.trusted_proxies,
+    trustedProxies: readTrustedProxies(config),
     maxBodyBytes: config.max_body_bytes,
   });
   const url = bind(app, parseListen(config.listen));

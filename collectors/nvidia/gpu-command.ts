@@ -11,7 +11,8 @@ import {
 const file = {
   type: "string",
   default: defaultReleaseFile,
-  description: "File that the daemon looks at (collectors.nvidia.release_file).",
+  description: "File that the daemon looks at (collectors.nvidia.release_file)",
+  valueHint: "FILE",
 } as const;
 
 const waitMs = 15_000;
@@ -21,7 +22,12 @@ const release = defineCommand({
   meta: { description: "Let the daemon close the NVIDIA devices: for a driver upgrade, a reset, a MIG change." },
   args: {
     file,
-    minutes: { type: "string", default: "10", description: "The daemon takes the devices back after this long." },
+    minutes: {
+      type: "string",
+      default: "10",
+      description: "The daemon takes the devices back after this long",
+      valueHint: "MINUTES",
+    },
   },
   run: async ({ args }) => {
     const minutes = Number(args.minutes);

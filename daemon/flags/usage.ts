@@ -32,10 +32,18 @@ function describe(flag: Flag): string {
   return [head, ...lines.map((line) => indent + line)].join("\n");
 }
 
-function spelling({ name, kind, repeatable, defaultText }: Flag): string {
+function spelling(flag: Flag): string {
+  const { name, kind, repeatable, defaultText } = flag;
   if (kind === "boolean") return `--[no-]${name}`;
   const more = repeatable ? " ..." : "";
-  return `--${name}=${defaultText === undefined ? name.toUpperCase() : JSON.stringify(defaultText)}${more}`;
+  return `--${name}=${defaultText === undefined ? placeholder(flag) : JSON.stringify(defaultText)}${more}`;
+}
+
+/** What a value without a default looks like. */
+function placeholder({ name, kind, description }: Flag): string {
+  if (kind === "integer" || kind === "number") return "NUMBER";
+  if (kind === "duration") return "DURATION";
+  return description.startsWith("Regexp") ? "REGEXP" : (name.split(/[.-]/).at(-1) ?? name).toUpperCase();
 }
 
 function text({ description, deprecated, repeatable }: Flag): string {

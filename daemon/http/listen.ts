@@ -2,8 +2,8 @@ import { ExitCode, ExitError } from "../../runtime/exit.ts";
 import type { Logger } from "../../runtime/log.ts";
 import { errnoOf } from "../../collectors/read.ts";
 import { guard, type Handler } from "../web/guard.ts";
+import { openWebConfigFile } from "../web/open.ts";
 import type { Listener, TlsListenOptions } from "../web/tls-listener.ts";
-import type { WebConfigSource } from "../web/web-config.ts";
 import { formatAddress, type ListenAddress, parseListenAddress } from "./address.ts";
 import { findPortHolder } from "./port-holder.ts";
 
@@ -30,9 +30,9 @@ const idleTimeoutSeconds = 30;
 const maxRequestBodyBytes = 64 * 1024;
 
 export async function listen({ addresses, webConfigFile, handler, log }: ListenOptions): Promise<Listeners> {
-  const source = webConfigFile === "" ? undefined : await openWebConfigFile(webConfigFile);
+  const source = await openWebConfigFile(webConfigFile);
   const guarded = source === undefined ? handler : guard(handler, source, log);
-  const secure = source !== undefined && currentOrFail(() => source.current()).tls !== undefined;
+  const secure = source?.current().tls !== undefined;
   const listeners: { listener: Listener; address: string }[] = [];
   for (const text of addresses) {
     const { hostname, port } = parseListenAddress(text);
@@ -55,16 +55,6 @@ export async function listen({ addresses, webConfigFile, handler, log }: ListenO
       for (const { listener } of listeners) void listener.stop(true);
     },
   };
-}
-
-/** A web configuration that is broken at the start is a failure like a port in use, as with every exporter. */
-function currentOrFail<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof ExitError) throw new ExitError(ExitCode.failure, error.message, { cause: error });
-    throw error;
-  }
 }
 
 /** All addresses of both families where the machine has IPv6, else all of IPv4. */
@@ -92,13 +82,8 @@ function describeProblem(address: ListenAddress, error: unknown): string {
   return holder === undefined ? `${where}: the port is in use` : `${where}: the port is in use by ${holder}`;
 }
 
-// Loaded only where they are wanted: they bring node:http2, node:tls and node:crypto along.
-async function openWebConfigFile(file: string): Promise<WebConfigSource> {
-  const { createWebConfigSource } = await import("../web/web-config.ts");
-  return createWebConfigSource(file);
-}
-
 async function listenSecure(options: TlsListenOptions): Promise<Listener> {
+  // Loaded only where it is wanted: it brings node:http2 along.
   const { listenTls } = await import("../web/tls-listener.ts");
   return listenTls(options);
 }

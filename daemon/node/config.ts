@@ -6,6 +6,7 @@ export const ServerConfig = t.Object(
   {
     url: t.String({
       pattern: "^https?://[^\\s/?#]+/?$",
+      expects: "a URL without a path, such as https://aami.example.com:8080",
       description: "Base URL of the control server, for example https://aami.example.com:8080.",
     }),
     token_file: t.String({
@@ -15,6 +16,7 @@ export const ServerConfig = t.Object(
     signing_key_fingerprint: t.Optional(
       t.String({
         pattern: "^[A-Za-z0-9_-]{43}$",
+        expects: "the 43 characters of a fingerprint",
         description: "Fingerprint of the server's signing key, for tokens that do not carry it.",
       }),
     ),

@@ -1,6 +1,8 @@
 import type { CommandDef } from "citty";
 import { readFileSync } from "node:fs";
+import { errnoOf } from "../../collectors/read.ts";
 import { ExitCode, ExitError } from "../../runtime/exit.ts";
+import { describeError } from "../../runtime/log.ts";
 import { renderStatusText } from "./text.ts";
 import type { StatusView } from "./view.ts";
 
@@ -55,9 +57,9 @@ async function fetchStatus(url: string, login: Login): Promise<string> {
     });
     if (response.ok) return await response.text();
   } catch (error) {
-    throw new ExitError(ExitCode.unreachable, `no answer from ${target.origin}, is the daemon running?`, {
-      cause: error,
-    });
+    const isLate = error instanceof DOMException && error.name === "TimeoutError";
+    const reason = isLate ? `within ${timeoutMs / 1000} s` : (errnoOf(error) ?? describeError(error));
+    throw new ExitError(ExitCode.unreachable, `no answer from ${target.origin} (${reason}): is the daemon running?`);
   }
   const hint = response.status === 401 ? ", give --user and --password-file" : "";
   throw new ExitError(ExitCode.unreachable, `${target.href} answers with ${response.status}${hint}`);

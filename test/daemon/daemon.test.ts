@@ -184,7 +184,7 @@ describe("the life of the daemon", () => {
     [["--web.listen-address=nonsense"], 1, 'listen address "nonsense": expected host:port'],
     [["--web.listen-address=vsock://:9100"], 1, "vsock is not supported"],
     [["--web.systemd-socket"], 1, "sockets passed by systemd are not supported"],
-    [["--web.config.file=/nonexistent/web.yml"], 1, "/nonexistent/web.yml: cannot be read (ENOENT)"],
+    [["--web.config.file=/nonexistent/web.yml"], 1, "/nonexistent/web.yml: cannot be read: ENOENT"],
     [["--collector.netdev.device-exclude=("], 2, "missing closing )"],
   ])("%j ends with its code", (args, code, message) => {
     const { exitCode, stderr } = Bun.spawnSync(selfCommand("daemon", "--web.listen-address=127.0.0.1:0", ...args));

@@ -82,8 +82,8 @@ describe("readConfigFile", () => {
   });
 
   test.each([
-    ["missing", "none.yaml", /cannot be read \(ENOENT\)/],
-    ["a folder", ".", /cannot be read \(EISDIR\)/],
+    ["missing", "none.yaml", /cannot be read: ENOENT/],
+    ["a folder", ".", /cannot be read: EISDIR/],
     ["too large", "large.yaml", /more than the 1048576 allowed/],
   ])("%s ends with 78", (_, name, expected) => {
     writeFileSync(join(folder, "large.yaml"), "#".repeat((1 << 20) + 1));

@@ -40,7 +40,7 @@ describe("a server that cannot start says why in one line", () => {
 
   test("missing file, malformed address, unknown option", async () => {
     expect((await run("--config", join(folder, "none.yaml"))).code).toBe(78);
-    expect((await run("--listen", "here", "--data", folder)).code).toBe(78);
+    expect((await run("--listen", "here", "--data", folder)).code).toBe(2);
     expect((await run("--lisen", "127.0.0.1:0")).code).toBe(2);
   });
 

@@ -49,7 +49,11 @@ describe("aami status", () => {
   });
 
   test.each([
-    ["nobody listens", () => "http://127.0.0.1:1", "no answer from http://127.0.0.1:1, is the daemon running?"],
+    [
+      "nobody listens",
+      () => "http://127.0.0.1:1",
+      "no answer from http://127.0.0.1:1 (ECONNREFUSED): is the daemon running?",
+    ],
     ["the URL is none", () => "nonsense", "--url nonsense: not a URL"],
   ])("%s: 2", async (_what, url, message) => {
     const { exitCode, stderr, stdout } = await run("status", "--url", url());
