@@ -12,12 +12,15 @@ export const nvmlProbeCommand: CommandDef = defineCommand({
   run: async () => {
     process.on("SIGTERM", () => {});
     let close = (): void => {};
-    await serveJobs((setup) => {
-      const nvmlSetup = setup as NvmlSetup;
-      const jobs = createNvmlJobs(nvmlSetup, openNvml(nvmlSetup.library));
-      close = jobs.close;
-      return jobs.handlers;
-    });
-    close();
+    try {
+      await serveJobs((setup) => {
+        const nvmlSetup = setup as NvmlSetup;
+        const jobs = createNvmlJobs(nvmlSetup, openNvml(nvmlSetup.library));
+        close = jobs.close;
+        return jobs.handlers;
+      });
+    } finally {
+      close();
+    }
   },
 });

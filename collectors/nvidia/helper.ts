@@ -24,7 +24,7 @@ export interface NvmlHelper {
   events(): Promise<Answer<readonly XidEvent[]>>;
   jobs(): Promise<Answer<HpcJobs>>;
   abandoned(): number;
-  /** The devices are given back to the driver, and the process ends. */
+  /** The devices are given back to the driver, and every process ends that can; the next question starts a new one. */
   finish(): Promise<void>;
 }
 
@@ -41,7 +41,11 @@ const listDeadlineMs = 60_000;
 /** After this much silence about one GPU the others are read by another process. */
 const silenceMs = 1500;
 const maxAbandoned = 2;
-const finishGraceMs = 700;
+/**
+ * A process that answers ends within milliseconds; a driver that puts eight GPUs to sleep takes its time. To kill a
+ * process in the middle of a call is what leaves a GPU in a state that only a reset ends.
+ */
+const finishGraceMs = 8000;
 /** Optimised machine code would cost memory and save nothing: a round is a few hundred calls. */
 const smallProcess = { BUN_JSC_useDFGJIT: "0", BUN_JSC_useFTLJIT: "0" };
 
@@ -72,12 +76,9 @@ export function createNvmlHelper({ setup, deadlineMs, log, onProcess }: NvmlHelp
   };
 }
 
-/** The pool's step of a job that no process has taken. */
-const unstarted = "waiting for a process";
-
 function toAnswer<T>(outcome: JobOutcome, key: string): Answer<T> {
   if (outcome.status === "failed") return { status: "failed", error: outcome.error };
-  if (outcome.status === "timeout" && outcome.step === unstarted) return { status: "unasked" };
+  if (outcome.status === "timeout" && !outcome.begun) return { status: "unasked" };
   if (outcome.status === "timeout") return { status: "stuck", step: outcome.step, wchan: undefined };
   if (outcome.status === "stuck") return { status: "stuck", step: outcome.step, wchan: outcome.wchan };
   const { fault } = outcome.header;

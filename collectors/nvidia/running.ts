@@ -39,7 +39,7 @@ export function startNvidia(options: NvidiaOptions, { host, log, events }: Backg
     const setup = { library, procPath: host.procPath, jobFolder: options.hpc_job_mapping_dir };
     const started = createGpuWatch({
       settings: { reprobeSeconds: options.reprobe_seconds, readsJobs: options.hpc_job_mapping_dir !== "" },
-      openHelper: () => createNvmlHelper({ setup, deadlineMs, log, onProcess: (pid) => pids.add(pid) }),
+      helper: createNvmlHelper({ setup, deadlineMs, log, onProcess: (pid) => pids.add(pid) }),
       events,
       log,
       now: Date.now,

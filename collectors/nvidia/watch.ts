@@ -24,8 +24,7 @@ export interface WatchSettings {
 
 export interface WatchDependencies {
   readonly settings: WatchSettings;
-  /** Starts a helper; the one before has been finished. */
-  readonly openHelper: () => NvmlHelper;
+  readonly helper: NvmlHelper;
   readonly events: Pick<EventLog, "record">;
   readonly log: Logger;
   readonly now: () => number;
@@ -55,19 +54,18 @@ const relistMs = 3_600_000;
 /** A GPU that merely fails is tried at once this many times before it has to wait. */
 const quickRetries = 2;
 
-export function createGpuWatch({ settings, openHelper, events, log, now }: WatchDependencies): GpuWatch {
+export function createGpuWatch({ settings, helper, events, log, now }: WatchDependencies): GpuWatch {
   const reprobeMs = settings.reprobeSeconds * 1000;
   const gpus = new Map<string, WatchedGpu>();
   const early: SeenXid[] = [];
   const reported = new Set<string>();
-  let helper: NvmlHelper | undefined;
   let list: DeviceList | undefined;
   let listDueAt = 0;
   let trouble: string | undefined;
   let jobs: HpcJobs = {};
   let busy: Promise<void> | undefined;
+  /** While this is so nothing may be asked: it would start a process that opens the devices again. */
   let released = false;
-  let leftBehind = 0;
 
   const round = (): Promise<void> => {
     busy ??= work().finally(() => (busy = undefined));
@@ -81,24 +79,19 @@ export function createGpuWatch({ settings, openHelper, events, log, now }: Watch
     const due = [...gpus.values()].filter(({ retryAtMs }) => retryAtMs <= now());
     await Promise.all(due.filter(({ state }) => state === "ok" || state === "failed").map(sample));
     await Promise.all(due.filter(({ state }) => state !== "ok" && state !== "failed").map(sample));
-    if (released || trouble !== undefined) return;
+    if (trouble !== undefined) return;
     await readEvents();
     if (settings.readsJobs) await readJobs();
   };
 
-  const use = (): NvmlHelper => {
-    helper ??= openHelper();
-    return helper;
-  };
-
   const readList = async (): Promise<void> => {
-    const answer = await use().list("first");
+    const answer = await helper.list("first");
     if (released) return;
     if (answer.status !== "done") return giveUpLibrary(describeAnswer(answer));
     if (trouble !== undefined) log.info("gpu driver answers again", { gpus: answer.value.gpus.length });
     trouble = undefined;
     takeList(answer.value);
-    for (const gpu of gpus.values()) if (gpu.state === "released") applyTrouble(gpu, "failed", unread);
+    for (const gpu of gpus.values()) if (gpu.state === "released") takeBack(gpu);
     for (const xid of early.splice(0)) noteXid(xid);
   };
 
@@ -113,6 +106,13 @@ export function createGpuWatch({ settings, openHelper, events, log, now }: Watch
       if (!gpus.has(identity.uuid)) gpus.set(identity.uuid, createWatchedGpu(identity));
     }
     noteMissing(next);
+  };
+
+  /** Whatever it was before: devices are released to be reset. */
+  const takeBack = (gpu: WatchedGpu): void => {
+    applyTrouble(gpu, "failed", unread);
+    gpu.retryAtMs = 0;
+    gpu.failures = 0;
   };
 
   const noteMissing = ({ gpus: seen, unreadable }: DeviceList): void => {
@@ -134,25 +134,19 @@ export function createGpuWatch({ settings, openHelper, events, log, now }: Watch
     trouble = reason;
     listDueAt = now() + Math.min(reprobeMs, 30_000);
     for (const gpu of gpus.values()) applyTrouble(gpu, "failed", reason);
-    void closeHelper();
-  };
-
-  const closeHelper = async (): Promise<void> => {
-    // With processes that cannot be ended the helper knows of them, and must not be forgotten.
-    if (helper === undefined || helper.abandoned() > 0) return;
-    const closing = helper;
-    helper = undefined;
-    await closing.finish();
+    void helper.finish();
   };
 
   const sample = async (gpu: WatchedGpu): Promise<void> => {
+    if (released || trouble !== undefined) return;
     const { pciBusId } = gpu.identity;
     const isRetry = gpu.state !== "ok" && gpu.state !== "failed";
     const startedAt = performance.now();
     // A GPU that was reset comes back only to a library that is opened anew.
-    const reopened = isRetry ? await use().list("again") : undefined;
+    const reopened = isRetry ? await helper.list("again") : undefined;
+    if (released) return;
     if (reopened?.status === "done") takeList(reopened.value);
-    const answer = reopened === undefined || reopened.status === "done" ? await use().sample(pciBusId) : reopened;
+    const answer = reopened === undefined || reopened.status === "done" ? await helper.sample(pciBusId) : reopened;
     // Meanwhile an Xid may have said that it is not to be called, or the driver have gone altogether.
     if (released || trouble !== undefined || gpu.retryAtMs > now()) return;
     // Its last reading stands until it is too old; the watchdog deals with those that hold the processes up.
@@ -194,13 +188,15 @@ export function createGpuWatch({ settings, openHelper, events, log, now }: Watch
   };
 
   const readEvents = async (): Promise<void> => {
-    const answer = await use().events();
+    if (released) return;
+    const answer = await helper.events();
     if (answer.status !== "done") return;
     for (const event of answer.value) noteXid({ ...event, source: "driver", atMs: now() });
   };
 
   const readJobs = async (): Promise<void> => {
-    const answer = await use().jobs();
+    if (released) return;
+    const answer = await helper.jobs();
     // Job labels of a mapping that cannot be read would be of jobs long gone.
     jobs = answer.status === "done" ? answer.value : {};
     if (answer.status !== "done") {
@@ -250,13 +246,11 @@ export function createGpuWatch({ settings, openHelper, events, log, now }: Watch
     versions: () => ({ driverVersion: list?.driverVersion ?? "", nvmlVersion: list?.nvmlVersion ?? "" }),
     unreadable: () => list?.unreadable.length ?? 0,
     jobs: () => jobs,
-    abandoned: () => helper?.abandoned() ?? leftBehind,
+    abandoned: helper.abandoned,
     release: async () => {
       released = true;
       for (const gpu of gpus.values()) applyTrouble(gpu, "released", "aami gpu release");
-      await helper?.finish();
-      leftBehind = helper?.abandoned() ?? 0;
-      helper = undefined;
+      await helper.finish();
     },
     resume: () => {
       released = false;
@@ -264,7 +258,7 @@ export function createGpuWatch({ settings, openHelper, events, log, now }: Watch
     },
     stop: async () => {
       released = true;
-      await helper?.finish();
+      await helper.finish();
     },
   };
 }

@@ -37,7 +37,11 @@ export interface ProbePool {
   processes(): { readonly running: number; readonly abandoned: number };
   /** Kills every child and waits for none; what runs ends as failed. */
   close(): void;
-  /** As `close`, but a child that is not busy is asked to end and given `graceMs` to put its things away. */
+  /**
+   * Every child is asked to end after the jobs it has and given `graceMs` to put its things away; it is killed then, or at
+   * the deadline of its job. Comes back when all are gone or known not to go. What is asked for meanwhile waits for a new
+   * child.
+   */
   finish(graceMs: number): Promise<void>;
 }
 
@@ -84,6 +88,8 @@ interface Worker {
   heardAt: number;
   /** Passed over: whatever else it had was moved to another child. */
   silent: boolean;
+  /** Was asked to end, and gets nothing more to do. */
+  ending: boolean;
   judgedAt: number;
   idleSince: number;
 }
@@ -96,8 +102,10 @@ const startDeadlineMs = 10_000;
 const ordinaryStartMs = 1000;
 const mostPatienceMs = 3000;
 const spareIdleMs = 60_000;
+/** A killed process that still exists after this long waits in the kernel. */
+const killedMs = 2000;
 const backoffMs = { first: 200, most: 30_000 };
-const stopped: JobOutcome = { status: "failed", error: "the probe processes have been stopped" };
+const stopped = { status: "failed", error: "the probe processes have been stopped" } as const;
 
 export function createProbePool(options: ProbePoolOptions): ProbePool {
   const { name: pool, log, maxAbandoned = 24, maxProcesses = 16 } = options;
@@ -112,6 +120,7 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
   let waiting: Job[] = [];
   let nextId = 1;
   let closed = false;
+  let finishing: Promise<void> | undefined;
   let assignQueued = false;
   let startFailures = 0;
   let patienceMs = silenceMs;
@@ -151,8 +160,8 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
 
   /** Gives the waiting jobs to a child that is not silent, or sees to it that there is one. */
   const assign = (): void => {
-    if (waiting.length > 0) {
-      const available = [...workers].filter(({ ready, silent }) => ready && !silent);
+    if (waiting.length > 0 && finishing === undefined) {
+      const available = [...workers].filter(({ ready, silent, ending }) => ready && !silent && !ending);
       const worker = available.find(({ jobs }) => jobs.size === 0) ?? available[0];
       const starting = [...workers].some(({ ready }) => !ready);
       if (worker !== undefined) send(worker, takeWaiting());
@@ -208,6 +217,7 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
       current: undefined,
       heardAt: now,
       silent: false,
+      ending: false,
       judgedAt: now,
       idleSince: now,
     };
@@ -247,6 +257,8 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
       return;
     }
     if (event === "yield") {
+      // It finds that there is nothing more to come.
+      if (worker.ending) return;
       // The child has forgotten what it was sent; what was not moved meanwhile is sent again.
       worker.process.send([{ resume: true }]);
       if (worker.jobs.size > 0) send(worker, [...worker.jobs.values()]);
@@ -283,9 +295,12 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     assign();
   };
 
+  const isAsked = ({ ending }: Worker, reason: string): boolean => ending && reason === "exit code 0";
+
   const bury = (worker: Worker, reason: string): void => {
     const { current, process, ready } = worker;
     process.close();
+    if (isAsked(worker, reason)) return release(worker, stopped);
     const stderr = process.lastWords();
     log.warn("probe process ended", { pool, reason, job: current?.name, step: current?.step, stderr });
     release(worker, { status: "failed", error: `its process ended with ${reason}` });
@@ -297,7 +312,8 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
   /** What the child has begun ends with `outcome`; the rest of its jobs wait for another child. */
   const release = (worker: Worker, outcome: JobOutcome): void => {
     if (worker.current !== undefined) settle(worker.current, outcome);
-    moveJobs(worker);
+    if (worker.ending) for (const job of worker.jobs.values()) settle(job, stopped);
+    else moveJobs(worker);
     worker.jobs.clear();
   };
 
@@ -419,14 +435,25 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     abandonment.close();
   };
 
-  const closeGently = async (graceMs: number): Promise<void> => {
-    const idle = [...workers].filter(({ ready, jobs }) => ready && jobs.size === 0);
-    for (const worker of idle) retire(worker);
-    close();
-    const grace = Bun.sleep(graceMs);
-    await Promise.race([grace, Promise.all(idle.map(({ process }) => process.exited))]);
-    // One that has ended by then is not hurt.
-    for (const { process } of idle) process.kill();
+  const endAll = async (graceMs: number): Promise<void> => {
+    failWaiting(stopped.error);
+    const ending = [...workers];
+    for (const worker of ending) {
+      worker.ending = true;
+      if (!worker.ready) discard(worker, stopped);
+      else worker.process.finish();
+    }
+    await haveExited(ending, graceMs);
+    for (const worker of ending) if (workers.has(worker)) discard(worker, stopped);
+    await haveExited(ending, killedMs);
+  };
+
+  const finishAll = (graceMs: number): Promise<void> => {
+    finishing ??= endAll(graceMs).finally(() => {
+      finishing = undefined;
+      assign();
+    });
+    return finishing;
   };
 
   return {
@@ -438,8 +465,15 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     stuckJobs: abandonment.jobs,
     processes: () => ({ running: workers.size + abandonment.count(), abandoned: abandonment.count() }),
     close,
-    finish: closeGently,
+    finish: finishAll,
   };
+}
+
+async function haveExited(workers: readonly Worker[], limitMs: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, limitMs);
+  await Promise.race([late, Promise.all(workers.map(({ process }) => process.exited))]);
+  clearTimeout(timer);
 }
 
 function hasExpired({ jobs }: Worker): boolean {

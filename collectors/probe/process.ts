@@ -6,8 +6,8 @@ import type { WorkerRequest } from "./worker.ts";
 /** A running probe process as the daemon sees it. Nothing here waits for it. */
 export interface ProbeProcess {
   readonly pid: number;
-  /** Resolves once it is gone, whatever its end was. */
-  readonly exited: Promise<unknown>;
+  /** Resolves once it is gone, whatever its end was, and `onExit` has been called. */
+  readonly exited: Promise<void>;
   send(requests: readonly WorkerRequest[]): void;
   /** What has arrived since the last call; throws FrameError when the process talks nonsense. */
   drain(): Frame[];
@@ -36,12 +36,15 @@ export function startProbeProcess(
   env: Readonly<Record<string, string>>,
   events: ProbeProcessEvents,
 ): ProbeProcess {
+  const { promise: exited, resolve: noteExit } = Promise.withResolvers<void>();
   const child = Bun.spawn([...command], {
     cwd: "/",
     env: { ...env },
     stdio: ["pipe", "pipe", "pipe", "pipe"],
-    onExit: (_, exitCode, signalCode) =>
-      events.onExit(exitCode === null ? `signal ${String(signalCode)}` : `exit code ${exitCode}`),
+    onExit: (_, exitCode, signalCode) => {
+      events.onExit(exitCode === null ? `signal ${String(signalCode)}` : `exit code ${exitCode}`);
+      noteExit();
+    },
   });
   // A process that is stuck in the kernel must not keep the daemon from ending.
   child.unref();
@@ -53,7 +56,7 @@ export function startProbeProcess(
   });
   return {
     pid: child.pid,
-    exited: child.exited,
+    exited,
     send: (requests) => {
       child.stdin.write(requests.map((request) => `${JSON.stringify(request)}\n`).join(""));
       // A child that has ended takes no more; its exit is reported by itself.

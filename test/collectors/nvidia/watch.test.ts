@@ -37,25 +37,33 @@ function openWatch(count: number) {
     }) as Answer<DeviceList>,
     samples: new Map<string, Answer<GpuReading>>(),
     sampled: [] as string[],
-    opened: 0,
+    asked: [] as string[],
+    finished: 0,
+    /** What the answers wait for. */
+    hold: Promise.resolve(),
   };
-  const openHelper = (): NvmlHelper => {
-    script.opened++;
-    return {
-      list: async () => script.list,
-      sample: async (pciBusId) => {
-        script.sampled.push(pciBusId);
-        return script.samples.get(pciBusId) ?? done(reading());
-      },
-      events: async () => done([]),
-      jobs: async () => done({}),
-      abandoned: () => 0,
-      finish: async () => {},
-    };
+  const helper: NvmlHelper = {
+    list: async () => {
+      script.asked.push("list");
+      return script.list;
+    },
+    sample: async (pciBusId) => {
+      script.asked.push("sample");
+      script.sampled.push(pciBusId);
+      await script.hold;
+      return script.samples.get(pciBusId) ?? done(reading());
+    },
+    events: async () => {
+      script.asked.push("events");
+      return done([]);
+    },
+    jobs: async () => done({}),
+    abandoned: () => 0,
+    finish: async () => void script.finished++,
   };
   const watch = createGpuWatch({
     settings: { reprobeSeconds: 300, readsJobs: false },
-    openHelper,
+    helper,
     events: createEventLog({ log: silentLogger }),
     log: silentLogger,
     now: () => script.nowMs,
@@ -120,7 +128,7 @@ describe("a watch", () => {
     script.nowMs += 31_000;
     await watch.round();
     expect(states(watch)).toEqual(["0 ok", "1 ok"]);
-    expect(script.opened).toBe(2);
+    expect(script.finished).toBe(1);
   });
 
   test("a GPU that nobody had time to ask keeps its reading until it is too old", async () => {
@@ -150,6 +158,34 @@ describe("a watch", () => {
     await watch.round();
     await watch.round();
     expect(watch.gpus().map(({ identity: { uuid }, state }) => `${uuid} ${state}`)).toEqual(["GPU-new ok"]);
+  });
+
+  test("released in the middle of a round it asks nothing more: an answer would open the devices again", async () => {
+    const { script, watch } = openWatch(2);
+    script.samples.set("00000000:19:00.0", { status: "fault", fault: { call: "nvmlDeviceGetTemperature", code: 15 } });
+    await watch.round();
+    script.nowMs += 301_000;
+    const answers = Promise.withResolvers<void>();
+    script.hold = answers.promise;
+    script.asked.length = 0;
+    const round = watch.round();
+    await watch.release();
+    answers.resolve();
+    await round;
+    expect(script.asked).toEqual(["sample"]);
+    expect(states(watch)).toEqual(["0 released", "1 released"]);
+    await watch.round();
+    expect(script.asked).toEqual(["sample"]);
+  });
+
+  test("taken back, every GPU is read at once, whatever it was before", async () => {
+    const { script, watch } = openWatch(2);
+    await watch.round();
+    watch.noteXid(kernelXid(79, script.nowMs));
+    await watch.release();
+    watch.resume();
+    await watch.round();
+    expect(states(watch)).toEqual(["0 ok", "1 ok"]);
   });
 
   test("a GPU that the driver no longer lists is lost", async () => {

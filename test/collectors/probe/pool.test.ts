@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createProbePool, type ProbePool, type ProbePoolOptions } from "../../../collectors/probe/pool.ts";
@@ -228,22 +228,43 @@ describe("probe pool", () => {
     expect(await child.exited).toBe(0);
   });
 
-  test("finish lets an idle process put its things away", async () => {
+  test("finish lets an idle process put its things away; the next job has a new one", async () => {
     const path = join(folder, "tidy");
     const pool = openPool({}, "tidy", path);
-    await pool.run("echo", {}, generous);
-    await pool.finish(10_000);
+    const before = await pidOf(pool);
+    await pool.finish(20_000);
     expect(readFileSync(path, "utf8")).toBe("tidied up\n");
-    expect(await pool.run("echo", {}, generous)).toMatchObject({ status: "failed" });
+    expect(await pidOf(pool)).not.toBe(before);
   });
 
-  test("finish does not wait for a busy process", async () => {
+  test("finish lets a busy process end its job and put its things away", async () => {
+    const path = join(folder, "tidy-busy");
+    const pool = openPool({}, "tidy", path);
+    const job = pool.run("note", { path, milliseconds: 100 }, generous);
+    await until(() => existsSync(path), "the job has begun");
+    await pool.finish(20_000);
+    expect(readFileSync(path, "utf8")).toBe("note\ntidied up\n");
+    expect(await job).toMatchObject({ status: "done" });
+    expect(pool.processes()).toEqual({ running: 0, abandoned: 0 });
+    expect(lines).toEqual([]);
+  });
+
+  test("finish kills what does not end in time; what waited behind it is not run", async () => {
     const pool = openPool();
+    const path = join(folder, "behind");
     let begun = false;
-    const outcome = pool.run("read", { path: makeFifo("busy") }, { ...generous, onStep: () => (begun = true) });
+    const hanging = pool.run("read", { path: makeFifo("busy") }, { ...generous, onStep: () => (begun = true) });
+    const behind = pool.run("note", { path, milliseconds: 0 }, generous);
     await until(() => begun, "the job has begun");
-    await pool.finish(10_000);
-    expect(await outcome).toMatchObject({ status: "failed" });
+    const asked = pool.finish(50);
+    const meanwhile = pool.run("echo", {}, generous);
+    await asked;
+    const error = "the probe processes have been stopped";
+    expect(await hanging).toEqual({ status: "failed", error });
+    expect(await behind).toEqual({ status: "failed", error });
+    expect(existsSync(path)).toBe(false);
+    expect(await meanwhile).toMatchObject({ status: "done" });
+    expect(pool.processes().abandoned).toBe(0);
   });
 
   test("close ends what runs without waiting for it", async () => {

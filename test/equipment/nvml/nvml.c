@@ -12,6 +12,7 @@
  *   tick N                          added to every counter
  *   gpu I return FUNCTION CODE      FUNCTION, or * for all that take a device
  *   gpu I block FUNCTION
+ *   gpu I delay FUNCTION MS         the call takes so long, and notes "delay PID" in the journal when it begins
  *   return FUNCTION CODE            for functions without a device
  *   block FUNCTION
  *   mig I N                         device I is in MIG mode with N instances 1g.10gb
@@ -42,7 +43,7 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 
 struct device { u32 magic; u32 index; int instance; };
-struct rule { int gpu; char call[64]; int blocks; int code; };
+struct rule { int gpu; char call[64]; int blocks; int code; int delayMs; };
 struct xid { int serial; int gpu; u64 code; };
 struct process { int gpu; u32 pid; u64 bytes; };
 
@@ -69,12 +70,13 @@ static void parseLine(const char *line) {
   else if (sscanf(line, "process %d %u %llu", &gpu, &pid, &number) == 3 && script.processCount < MAX_RULES)
     script.processes[script.processCount++] = (struct process){gpu, pid, number};
   else if (script.ruleCount >= MAX_RULES) return;
-  else if (sscanf(line, "gpu %d return %63s %d", &gpu, call, &code) == 3) *rule = (struct rule){gpu, "", 0, code};
-  else if (sscanf(line, "gpu %d block %63s", &gpu, call) == 2) *rule = (struct rule){gpu, "", 1, 0};
-  else if (sscanf(line, "return %63s %d", call, &code) == 2) *rule = (struct rule){-1, "", 0, code};
-  else if (sscanf(line, "block %63s", call) == 1) *rule = (struct rule){-1, "", 1, 0};
+  else if (sscanf(line, "gpu %d return %63s %d", &gpu, call, &code) == 3) *rule = (struct rule){gpu, "", 0, code, 0};
+  else if (sscanf(line, "gpu %d block %63s", &gpu, call) == 2) *rule = (struct rule){gpu, "", 1, 0, 0};
+  else if (sscanf(line, "gpu %d delay %63s %d", &gpu, call, &n) == 3) *rule = (struct rule){gpu, "", 0, 0, n};
+  else if (sscanf(line, "return %63s %d", call, &code) == 2) *rule = (struct rule){-1, "", 0, code, 0};
+  else if (sscanf(line, "block %63s", call) == 1) *rule = (struct rule){-1, "", 1, 0, 0};
   else return;
-  if (rule->blocks || rule->code) { strcpy(rule->call, call); script.ruleCount++; }
+  if (rule->blocks || rule->code || rule->delayMs) { strcpy(rule->call, call); script.ruleCount++; }
 }
 
 static const char *besideLibrary(const char *name) {
@@ -117,6 +119,7 @@ static int scripted(int gpu, const char *call) {
   for (int i = 0; i < script.ruleCount; i++) {
     struct rule *rule = &script.rules[i];
     if (rule->gpu != gpu || (strcmp(rule->call, call) != 0 && strcmp(rule->call, "*") != 0)) continue;
+    if (rule->delayMs) { note("delay"); usleep(1000u * (unsigned)rule->delayMs); return OK; }
     if (!rule->blocks) return rule->code;
     for (;;) pause();
   }
