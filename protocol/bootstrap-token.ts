@@ -60,13 +60,17 @@ export function equalHashes(left: string, right: string): boolean {
   return a.length === 32 && b.length === 32 && timingSafeEqual(a, b);
 }
 
-const adminToken = /^aami_admin_[A-Za-z0-9_-]{43}$/;
+const roleToken = /^aami_[a-z]+_[A-Za-z0-9_-]{43}$/;
 
-/** A bearer token for people, CI and Prometheus: 256 random bits, stored hashed. */
-export function createAdminToken(): string {
-  return `aami_admin_${randomBytes(32).toString("base64url")}`;
+/** A bearer token for people, CI and Prometheus: its role for the reader, 256 random bits; stored hashed. */
+export function createRoleToken(role: string): string {
+  return `aami_${role}_${randomBytes(32).toString("base64url")}`;
 }
 
-export function isAdminToken(text: string): boolean {
-  return adminToken.test(text);
+/** What an Authorization header carries: a token of ours, a proof that a node signed, or neither. */
+export function kindOfCredential(text: string): "token" | "proof" | "malformed" | "bootstrap" {
+  if (text.startsWith(prefix)) return "bootstrap";
+  if (roleToken.test(text)) return "token";
+  // A proof is a JWT: three parts between dots, none of which a token of ours has.
+  return text.split(".").length === 3 ? "proof" : "malformed";
 }

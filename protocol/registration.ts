@@ -18,7 +18,7 @@ export const GroupPath = t.String({
 
 export const ExporterType = t.Union(
   ["node_exporter", "dcgm_exporter", "all_smi", "custom"].map((name) => t.Literal(name)),
-  { description: "What answers on the port; becomes the `job` label." },
+  { description: "What answers on the port; the label `exporter_type` in service discovery." },
 );
 export const Exporter = t.Object(
   {

@@ -1,4 +1,4 @@
-import { equalHashes, hashCredential, isAdminToken } from "../protocol/bootstrap-token.ts";
+import { equalHashes, hashCredential, kindOfCredential } from "../protocol/bootstrap-token.ts";
 import { ForbiddenError, UnauthorizedError } from "../protocol/errors.ts";
 import { type ReplayMemory, verifyNodeRequest } from "../protocol/proof.ts";
 import type { Nodes } from "./nodes.ts";
@@ -33,10 +33,10 @@ export function createAuth({ store, nodes, fleet, replay, now }: AuthOptions): A
     const hash = hashCredential(token);
     const known = await store.adminTokens.findByHash(hash);
     if (known === undefined || !equalHashes(known.hash, hash))
-      throw new UnauthorizedError("UNAUTHORIZED", "no such admin token");
-    if (known.revoked_at !== undefined) throw new UnauthorizedError("UNAUTHORIZED", "the admin token was revoked");
+      throw new UnauthorizedError("UNAUTHORIZED", "no such token: it was mistyped, or made by another server");
+    if (known.revoked_at !== undefined) throw new UnauthorizedError("UNAUTHORIZED", "the token was revoked");
     if (known.expires_at !== undefined && known.expires_at <= now())
-      throw new UnauthorizedError("UNAUTHORIZED", "the admin token has expired");
+      throw new UnauthorizedError("UNAUTHORIZED", "the token has expired");
     return { kind: "admin", tokenId: known.id, name: known.name, role: known.role };
   };
   const node = async (token: string, request: Request, body: Uint8Array): Promise<Principal> => {
@@ -50,14 +50,23 @@ export function createAuth({ store, nodes, fleet, replay, now }: AuthOptions): A
   return {
     needsBody: (request) => {
       const token = bearer(request);
-      return token !== undefined && !isAdminToken(token);
+      return token !== undefined && kindOfCredential(token) === "proof";
     },
     identify: async (request, body) => {
       if (accessTo(request) === "public") return { kind: "anonymous" };
       const token = bearer(request);
       if (token === undefined)
         throw new UnauthorizedError("UNAUTHORIZED", "an Authorization header with a bearer token is needed");
-      return isAdminToken(token) ? admin(token) : node(token, request, body);
+      switch (kindOfCredential(token)) {
+        case "token":
+          return admin(token);
+        case "proof":
+          return node(token, request, body);
+        case "bootstrap":
+          throw new UnauthorizedError("UNAUTHORIZED", "a bootstrap token only registers nodes; give a token of a role");
+        case "malformed":
+          throw new UnauthorizedError("UNAUTHORIZED", "the bearer token is cut off or mistyped");
+      }
     },
     assertAllowed: (principal, request) => {
       const access = accessTo(request);

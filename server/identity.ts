@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createAdminToken, hashCredential } from "../protocol/bootstrap-token.ts";
+import { createRoleToken, hashCredential } from "../protocol/bootstrap-token.ts";
 import { createSigningKey, exportSigningKey, importSigningKey, KeyError, type SigningKey } from "../protocol/keys.ts";
 import { ExitCode, ExitError } from "../runtime/exit.ts";
 import type { Logger } from "../runtime/log.ts";
@@ -63,7 +63,7 @@ function readOrCreateKey(file: string, fleetExists: boolean): SigningKey {
 async function createFirstAdminToken({ store, dataDirectory, log, now }: IdentityOptions): Promise<void> {
   if ((await store.adminTokens.list()).length > 0) return;
   const file = join(dataDirectory, "admin.token");
-  const token = createAdminToken();
+  const token = createRoleToken("admin");
   writeSecret(file, `${token}\n`);
   await store.adminTokens.create({
     id: Bun.randomUUIDv7(),

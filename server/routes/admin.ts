@@ -1,6 +1,6 @@
 import { Type as t } from "@sinclair/typebox";
 import type { AnyElysia } from "elysia";
-import { createAdminToken, hashCredential } from "../../protocol/bootstrap-token.ts";
+import { createRoleToken, hashCredential } from "../../protocol/bootstrap-token.ts";
 import type { Services } from "../context.ts";
 import { roles } from "../roles.ts";
 import type { AdminToken } from "../store/admin-tokens.ts";
@@ -43,7 +43,7 @@ export function adminRoutes(services: Services): AnyElysia[] {
     .post(
       "",
       async ({ request, body, set }) => {
-        const secret = createAdminToken();
+        const secret = createRoleToken(body.role);
         const lifetime = body.expires_in_seconds;
         const token = compact<AdminToken>({
           id: Bun.randomUUIDv7(),

@@ -69,7 +69,7 @@ test("a server file with an unknown key ends with 78", async () => {
 test.each([
   ["nonsense", 2],
   ["server --nonsense", 2],
-  ["server --listen nonsense", 78],
+  ["server --listen nonsense", 2],
   // node_exporter's status for a wrong flag, because the daemon takes its place in units and scripts.
   ["daemon --nonsense", 1],
 ])("aami %s is one line and status %d", async (line, status) => {

@@ -172,6 +172,27 @@ describe("who may do what", () => {
     expect(response.status).toBe(401);
   });
 
+  test.each([
+    ["an unknown token", "aami_admin_" + "x".repeat(43), "no such token"],
+    ["a token that was cut off", "aami_admin_xyz", "cut off or mistyped"],
+    ["something else", "hunter2", "cut off or mistyped"],
+    ["a bootstrap token", `aami_bootstrap_abcdefghij_${"x".repeat(43)}`, "only registers nodes"],
+  ])("%s: the message speaks of tokens, not of proofs", async (_name, token, message) => {
+    for (const [method, path] of [
+      ["GET", "/api/v1/groups"],
+      ["POST", "/api/v1/groups"],
+    ] as const) {
+      const answer = await server.call<{ error: { message: string } }>(method, path, { token });
+      expect([answer.status, codeOf(answer)]).toEqual([401, "UNAUTHORIZED"]);
+      expect(answer.body.error.message).toContain(message);
+    }
+  });
+
+  test("a token begins with its role", () => {
+    for (const [role, token] of [["admin", server.adminToken], ...tokens] as const)
+      expect(token).toStartWith(`aami_${role}_`);
+  });
+
   test("a body is judged only after who sent it", async () => {
     const answer = await server.call("POST", "/api/v1/groups", {
       token: tokens.get("viewer") ?? "",
