@@ -16,7 +16,9 @@ export interface DiscoveryFilter {
   readonly shard?: { readonly index: number; readonly count: number };
 }
 
-/** One entry per exporter. Targets that are down stay listed: it is Prometheus that must see `up == 0`. */
+/**
+ * One entry per exporter. Without a label `job`: that is the name which Prometheus' own configuration gives. Targets that are down stay listed: it is Prometheus that must see `up == 0`.
+ */
 export function toDiscovery(
   targets: readonly Target[],
   groups: ReadonlyMap<string, Group>,
@@ -42,7 +44,6 @@ function toEntry(target: Target, exporter: TargetExporter, groups: ReadonlyMap<s
     labels: {
       ...userLabels(target),
       ...groupLabels(target.group_ids, groups),
-      job: exporter.type,
       instance: target.hostname,
       hostname: target.hostname,
       ip_address: ip,

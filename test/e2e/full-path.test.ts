@@ -100,6 +100,7 @@ test.skipIf(noSandbox || noPrometheus)(
     const [load] = await answers("node_load1");
     expect(load?.metric["instance"]).toBeDefined();
     expect(load?.metric["group"]).toBe("environment:local");
+    expect(load?.metric["job"]).toBe("aami");
     expect((await answers("mount_check")).length).toBeGreaterThan(0);
     expect((await answers("up == 1")).length).toBe(1);
     const [target] = await prometheus.activeTargets();

@@ -146,9 +146,11 @@ describe("from an empty server to a node with a check", () => {
     expect(found.body).toMatchObject([
       {
         targets: ["127.0.0.1:9100"],
-        labels: { job: "node_exporter", instance: "gpu-01", group_id: groupId, target_label_rack: "r1" },
+        labels: { exporter_type: "node_exporter", instance: "gpu-01", group_id: groupId, target_label_rack: "r1" },
       },
     ]);
+    // It would silently take the place of the job_name that Prometheus is configured with.
+    expect(found.body[0]?.labels).not.toHaveProperty("job");
   });
 
   test("a status report is kept; an older one is dropped", async () => {
