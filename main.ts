@@ -18,6 +18,10 @@ interface CommandEntry {
 // One entry per command; its code is loaded only when it runs. A new command is its file and its entry here, like
 //   server: { description: "…", load: async () => (await import("./server/main.ts")).serverCommand },
 const commands: Readonly<Record<string, CommandEntry>> = {
+  acknowledge: {
+    description: "Say that what a check has found was dealt with.",
+    load: async () => (await import("./daemon/status/acknowledge-command.ts")).acknowledgeCommand,
+  },
   check: {
     description: "Run and lint check scripts exactly as a node does.",
     load: async () => (await import("./checks/commands.ts")).checkCommand,

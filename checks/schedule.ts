@@ -16,6 +16,8 @@ export interface CheckScheduler {
   /** Series of all checks and what the schedule says about them. Only reads memory. */
   families(): MetricFamily[];
   status(): CheckState[];
+  /** Runs this check now, as far as others leave room; an interval counts from then. */
+  runSoon(check: string): void;
   /** Runs nothing more and kills what runs; resolves when that is done. */
   stop(): Promise<void>;
 }
@@ -82,6 +84,12 @@ export function createCheckScheduler(options: SchedulerOptions): CheckScheduler 
     },
     families: () => checkFamilies(states()),
     status: states,
+    runSoon: (check) => {
+      const entry = schedule.entries.get(check);
+      if (entry === undefined || schedule.stopped) return;
+      entry.due = Math.min(entry.due, schedule.clock.monotonicSeconds());
+      tick(schedule);
+    },
     stop: async () => {
       schedule.stopped = true;
       schedule.cancelTimer();

@@ -1,5 +1,6 @@
 import type { MetricFamily } from "../collectors/collector.ts";
 import { describeError, type Logger } from "../runtime/log.ts";
+import type { Acknowledgements } from "./acknowledgements.ts";
 import { createBuiltinRunner } from "./builtin/run.ts";
 import { builtinDefinitions, withOwnerSettings } from "./builtin/definitions.ts";
 import { type CheckDefinition, type CheckResult, noRun } from "./check.ts";
@@ -36,6 +37,8 @@ export interface CheckServiceOptions {
   /** What the builtin checks judge; without it there are none. */
   readonly readings?: Readings;
   readonly bootId?: string | undefined;
+  /** What operators have dealt with. */
+  readonly acknowledgements?: Acknowledgements;
   readonly onResult?: (result: CheckResult) => void;
   readonly restored?: readonly CheckResult[];
   readonly log: Logger;
@@ -155,9 +158,9 @@ function reportSandbox(log: Logger, before: SandboxReport, { ok, problems }: San
 }
 
 function createScheduler(options: CheckServiceOptions, open: () => Promise<TestedSandbox>): CheckScheduler {
-  const { config, readings, bootId, restored = [], clock = systemClock } = options;
+  const { config, readings, bootId, acknowledgements, restored = [], clock = systemClock } = options;
   const { concurrency, limits } = config;
-  const builtin = readings && createBuiltinRunner({ readings, bootId, restored, clock });
+  const builtin = readings && createBuiltinRunner({ readings, bootId, restored, clock, acknowledgements });
   return createCheckScheduler({
     ...options,
     concurrency,

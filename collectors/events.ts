@@ -33,7 +33,9 @@ export interface EventLog {
   saved(name: string): string | undefined;
   /** Keeps a small text of a collector, written in one transaction with the events that were recorded before. */
   save(name: string, text: string): void;
-  /** Writes what is waiting. What comes later stays in memory. */
+  /** Writes what is waiting, now. Whether all of it is on the disk. */
+  flush(): boolean;
+  /** The same, and what comes later stays in memory. */
   close(): void;
 }
 
@@ -102,6 +104,10 @@ export function createEventLog({ storage: given, log, later = afterAWhile }: Eve
       texts.set(name, text);
       if (storage !== undefined) waiting.texts.set(name, text);
       schedule();
+    },
+    flush: () => {
+      flush();
+      return storage !== undefined && waiting.events.size + waiting.texts.size === 0;
     },
     close: () => {
       flush();

@@ -11,6 +11,8 @@ export interface GradeInput<Parameters> {
   /** What this check handed back last time, over restarts and reboots too; undefined the first time. */
   readonly memory: unknown;
   readonly nowSeconds: number;
+  /** What happened to this subject up to then is dealt with: seconds since 1970, 0 when nothing is. */
+  acknowledgedSeconds(subject: string): number;
   /** New at each boot of the kernel; undefined where it cannot be read. */
   readonly bootId: string | undefined;
   /** Whether the companion collector has its hardware here; false without a companion. */
@@ -70,6 +72,11 @@ export function defineBuiltin<Schema extends TObject>(definition: BuiltinDefinit
     grade: (input) => grade({ ...input, parameters: typed(input.parameters) }),
     gradeAbsent: (parameters, reason) => gradeAbsent?.(typed(parameters), reason),
   };
+}
+
+/** For a finding that tells of something that happened: it can be acknowledged. */
+export function happened(seconds: number): { readonly at: string } {
+  return { at: new Date(seconds * 1000).toISOString() };
 }
 
 /** "1 port", "2 ports" */

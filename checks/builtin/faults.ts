@@ -71,8 +71,14 @@ function lastOf(boots: FaultMemory[string]): number {
   return Math.max(...boots.map(({ lastSeconds }) => lastSeconds));
 }
 
-export function listFaults(memory: FaultMemory, { nowSeconds, bootId = "" }: FaultTimes): Fault[] {
-  return Object.entries(memory).flatMap(([key, boots]) => {
+/** `acknowledgedSeconds` of a key: up to then it is dealt with, and reboots before that were of use. */
+export function listFaults(
+  memory: FaultMemory,
+  { nowSeconds, bootId = "" }: FaultTimes,
+  acknowledgedSeconds: (key: string) => number = () => 0,
+): Fault[] {
+  return Object.entries(memory).flatMap(([key, all]) => {
+    const boots = all.filter(({ lastSeconds }) => lastSeconds > acknowledgedSeconds(key));
     const last = boots.at(-1);
     if (last === undefined) return [];
     const recent = boots.filter(({ lastSeconds }) => nowSeconds - lastSeconds < escalationSeconds);

@@ -3,7 +3,7 @@ import type { Labels, Sample } from "../../collectors/collector.ts";
 import { type ErrorCode, xids } from "../catalogue/catalogue.ts";
 import { findNvlinkRule, nvlinkRuleById } from "../catalogue/nvlink.ts";
 import type { Finding } from "../verdict.ts";
-import { defineBuiltin } from "./builtin.ts";
+import { defineBuiltin, happened } from "./builtin.ts";
 import { describeFault, escalate, isCured, listFaults, mergeFaults, type Observation } from "./faults.ts";
 
 type Meaning = Pick<ErrorCode, "level" | "action" | "title">;
@@ -44,23 +44,24 @@ export const gpuXid = defineBuiltin({
     },
     { additionalProperties: false },
   ),
-  grade: ({ parameters, samples, memory, nowSeconds, bootId, companionPresent }) => {
+  grade: ({ parameters, samples, memory, nowSeconds, bootId, companionPresent, acknowledgedSeconds }) => {
     const times = { nowSeconds, bootId };
     const faults = mergeFaults(memory, toObservations(samples), times);
-    const listed = listFaults(faults, times);
+    const listed = listFaults(faults, times, (key) => acknowledgedSeconds(subjectOf(key)));
     const summary = "no Xid that asks for anything";
     if (!companionPresent && listed.length === 0) {
       return { findings: [], summary, memory: faults, absent: "no NVIDIA GPU" };
     }
     const findings = listed.flatMap((fault): Finding[] => {
-      const { device, code, detail } = parseKey(fault.key);
+      const { code, detail } = parseKey(fault.key);
       const { level, action, title } = meaningOf(code, detail);
       const { application_hours: applicationHours, lookback_hours: hours, ignore } = parameters;
       const counts = (action === "check_application" ? applicationHours : hours) * 3600;
       if (level === "info" || ignore.includes(code)) return [];
       if (nowSeconds - fault.lastSeconds > counts || isCured(fault, action)) return [];
       const summary = `Xid ${code}, ${title}; ${describeFault(fault, nowSeconds)}`;
-      return [{ status: level, subject: `GPU ${device}`, summary, action: escalate(fault, action) }];
+      const subject = subjectOf(fault.key);
+      return [{ status: level, subject, summary, action: escalate(fault, action), ...happened(fault.lastSeconds) }];
     });
     return { findings, summary, memory: faults };
   },
@@ -98,9 +99,13 @@ function keyOf({ pci_bus_id: device = "", xid: code = "", error_info: info, ...r
   return `${device} ${code} ${isTrusted ? rule.id : severity}`;
 }
 
-function parseKey(key: string): { device: string; code: number; detail: string | undefined } {
-  const [device = "", code = "", detail] = key.split(" ");
-  return { device, code: Number(code), detail };
+function subjectOf(key: string): string {
+  return `GPU ${key.split(" ", 1)[0]}`;
+}
+
+function parseKey(key: string): { code: number; detail: string | undefined } {
+  const [, code = "", detail] = key.split(" ");
+  return { code: Number(code), detail };
 }
 
 function meaningOf(code: number, detail: string | undefined): Meaning {

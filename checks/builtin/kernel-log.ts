@@ -1,7 +1,7 @@
 import { Type as t } from "@sinclair/typebox";
 import type { Labels, Sample } from "../../collectors/collector.ts";
 import type { Action, Finding } from "../verdict.ts";
-import { defineBuiltin, duration } from "./builtin.ts";
+import { defineBuiltin, duration, happened } from "./builtin.ts";
 
 /** Words for people, by kind of event; a kind that is not here is shown by its own name. */
 const words: Readonly<Record<string, string>> = {
@@ -109,7 +109,7 @@ export const kernelLog = defineBuiltin({
       const often = times === 1 ? "" : `${times} times, `;
       const summary = `${words[event] ?? event.replaceAll("_", " ")} (${often}last ${duration(age)} ago)`;
       const action = actionOfEvent[event] ?? actionOfClass[eventClass] ?? "none";
-      return [{ status, subject: device, summary, action }];
+      return [{ status, subject: device, summary, action, ...happened(sample.value) }];
     });
     return { findings, summary: "no trouble in the kernel log" };
   },

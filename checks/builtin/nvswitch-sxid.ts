@@ -2,7 +2,7 @@ import { Type as t } from "@sinclair/typebox";
 import type { Sample } from "../../collectors/collector.ts";
 import { sxids } from "../catalogue/catalogue.ts";
 import type { Finding } from "../verdict.ts";
-import { defineBuiltin } from "./builtin.ts";
+import { defineBuiltin, happened } from "./builtin.ts";
 import { describeFault, escalate, isCured, listFaults, mergeFaults, type Observation } from "./faults.ts";
 
 export const nvswitchSxid = defineBuiltin({
@@ -28,15 +28,15 @@ export const nvswitchSxid = defineBuiltin({
     },
     { additionalProperties: false },
   ),
-  grade: ({ parameters, samples, memory, nowSeconds, bootId }) => {
+  grade: ({ parameters, samples, memory, nowSeconds, bootId, acknowledgedSeconds }) => {
     const times = { nowSeconds, bootId };
     const faults = mergeFaults(memory, toObservations(samples), times);
-    const listed = listFaults(faults, times);
+    const listed = listFaults(faults, times, (key) => acknowledgedSeconds(subjectOf(key)));
     const summary = "no SXid that asks for anything";
     // The kernel log is all that tells of a switch, so without an SXid nothing says that there is one.
     if (listed.length === 0) return { findings: [], summary, memory: faults, absent: "no SXid of an NVSwitch so far" };
     const findings = listed.flatMap((fault): Finding[] => {
-      const [device = "", code = "", severity] = fault.key.split(" ");
+      const [, code = "", severity] = fault.key.split(" ");
       const known = sxids.get(Number(code));
       const level = severity === "fatal" ? "critical" : known?.level === "critical" ? "warning" : known?.level;
       if (level === undefined || level === "info" || parameters.ignore.includes(Number(code))) return [];
@@ -44,11 +44,18 @@ export const nvswitchSxid = defineBuiltin({
       if (nowSeconds - fault.lastSeconds > parameters.lookback_hours * 3600 || isCured(fault, action)) return [];
       const title = known?.title ?? "not in this daemon's catalogue";
       const text = `SXid ${code}, ${title}; ${describeFault(fault, nowSeconds)}`;
-      return [{ status: level, subject: `NVSwitch ${device}`, summary: text, action: escalate(fault, action) }];
+      const subject = subjectOf(fault.key);
+      return [
+        { status: level, subject, summary: text, action: escalate(fault, action), ...happened(fault.lastSeconds) },
+      ];
     });
     return { findings, summary, memory: faults };
   },
 });
+
+function subjectOf(key: string): string {
+  return `NVSwitch ${key.split(" ", 1)[0]}`;
+}
 
 function toObservations(samples: (family: string) => readonly Sample[]): Observation[] {
   const keyOf = ({ labels }: Sample): string =>

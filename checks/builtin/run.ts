@@ -2,6 +2,7 @@ import { type CheckDefinition, type CheckResult, type CheckRun, noRun } from "..
 import { describeError } from "../../runtime/log.ts";
 import type { Clock } from "../clock.ts";
 import type { CollectorReading, Readings } from "../readings.ts";
+import { type Acknowledgements, isAcknowledged } from "../acknowledgements.ts";
 import { exitCodeOf, toVerdict, type Verdict } from "../verdict.ts";
 import type { BuiltinCheck, Grading } from "./builtin.ts";
 import { builtinChecks } from "./registry.ts";
@@ -17,6 +18,7 @@ export interface BuiltinRunnerOptions {
   /** Where the checks left off before the restart. */
   readonly restored: readonly CheckResult[];
   readonly clock: Pick<Clock, "now" | "monotonicSeconds">;
+  readonly acknowledgements?: Pick<Acknowledgements, "untilMs"> | undefined;
   readonly checks?: readonly BuiltinCheck[];
 }
 
@@ -26,7 +28,7 @@ const retrySeconds = 3;
 
 /** Runs builtin checks: asks the source, grades what it says, and keeps what each check wants to remember. */
 export function createBuiltinRunner(options: BuiltinRunnerOptions): BuiltinRunner {
-  const { readings, bootId, restored, clock, checks = builtinChecks } = options;
+  const { readings, bootId, restored, clock, acknowledgements, checks = builtinChecks } = options;
   const startedAt = clock.monotonicSeconds();
   const memories = new Map(restored.map(({ check, memory }) => [check, memory]));
   const judgeOnce = async ({ name, config }: CheckDefinition): Promise<CheckRun> => {
@@ -37,15 +39,21 @@ export function createBuiltinRunner(options: BuiltinRunnerOptions): BuiltinRunne
     const began = performance.now();
     const memory = memories.get(name);
     const companion = check.companion === undefined ? undefined : await readings.read(check.companion);
+    const untilMs = (subject: string): number => acknowledgements?.untilMs(name, subject) ?? 0;
     const input = {
       parameters: parsed.parameters,
       memory,
       nowSeconds: clock.now().getTime() / 1000,
       bootId,
+      acknowledgedSeconds: (subject: string) => untilMs(subject) / 1000,
       companionPresent: companion !== undefined && companion.state !== "absent",
       companion: companion?.state === "ok" ? companion.samples : () => [],
     };
-    const grading = await readAndGrade(check, readings, input);
+    const graded = await readAndGrade(check, readings, input);
+    const findings = graded.findings.filter((finding) => !isAcknowledged(finding, untilMs(finding.subject)));
+    const hidden = graded.findings.length - findings.length;
+    const summary = hidden === 0 ? graded.summary : `${graded.summary}; ${hidden} acknowledged`;
+    const grading = { ...graded, findings, summary };
     const kept = grading.memory ?? memory;
     memories.set(name, kept);
     const run = toRun(grading, (performance.now() - began) / 1000);

@@ -2,7 +2,7 @@ import { Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Sample } from "../../collectors/collector.ts";
 import type { Finding } from "../verdict.ts";
-import { count, defineBuiltin, type GradeInput } from "./builtin.ts";
+import { count, defineBuiltin, type GradeInput, happened } from "./builtin.ts";
 
 /** By device and counter: what it was, and when it last grew. */
 const Memory = t.Record(t.String(), t.Object({ value: t.Number(), grewAt: t.Optional(t.Number()) }));
@@ -149,7 +149,8 @@ function growth(counters: Memory, sinceSeconds: number): Finding[] {
   return Object.entries(counters).flatMap(([key, { value, grewAt }]) => {
     const [subject = "", what = ""] = key.split("\n");
     if (grewAt === undefined || grewAt < sinceSeconds) return [];
-    return [{ status: "warning", subject, summary: `${what} have grown to ${value}`, action: "inspect_hardware" }];
+    const summary = `${what} have grown to ${value}`;
+    return [{ status: "warning", subject, summary, action: "inspect_hardware", ...happened(grewAt) }];
   });
 }
 

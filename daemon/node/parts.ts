@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
+import { type Acknowledgements, createAcknowledgements } from "../../checks/acknowledgements.ts";
 import type { Readings } from "../../checks/readings.ts";
 import { type CheckService, createChecks } from "../../checks/service.ts";
 import { createEventLog, type EventLog } from "../../collectors/events.ts";
@@ -9,7 +10,9 @@ import type { Logger } from "../../runtime/log.ts";
 import { selfCommand } from "../../runtime/self.ts";
 import { buildInfo } from "../../runtime/version.ts";
 import type { DaemonConfig } from "../config.ts";
-import { type ChecksView, toCheckView, toEventView, toSandboxView } from "../status/view.ts";
+import { createAcknowledgeDesk } from "../status/acknowledge.ts";
+import { type ControlSocket, openControlSocket } from "../control.ts";
+import { type ChecksView, toAcknowledgementView, toCheckView, toEventView, toSandboxView } from "../status/view.ts";
 import type { DaemonPart } from "../part.ts";
 import { takeInventory } from "./inventory.ts";
 import { readBootId } from "./machine.ts";
@@ -44,10 +47,13 @@ export interface Parts {
 export function openParts(options: PartsOptions): Parts {
   const store = openStore(options);
   const events = store?.events ?? createEventLog({ log: options.log });
-  const checks = createChecksPart(options, store);
+  const acknowledgements = createAcknowledgements(events);
+  const checks = createChecksPart(options, { store, acknowledgements });
   const node = store ? [createNodePart(options, { store, checks: checks.service })] : [];
+  const desk = createAcknowledgeDesk({ acknowledgements, checks: checks.service, events, log: options.log });
+  const control = store ? [createControlPart(options, desk)] : [];
   return {
-    parts: [checks.part, ...node, createEventsPart(events)],
+    parts: [checks.part, ...node, createEventsPart(events), ...control],
     events,
     checks: checks.view,
     node: () => node[0]?.status(),
@@ -89,7 +95,15 @@ interface ChecksHandle {
   view(): ChecksView;
 }
 
-function createChecksPart({ config, log, readings }: PartsOptions, store: NodeStore | undefined): ChecksHandle {
+interface ChecksState {
+  readonly store: NodeStore | undefined;
+  readonly acknowledgements: Acknowledgements;
+}
+
+function createChecksPart(
+  { config, log, readings }: PartsOptions,
+  { store, acknowledgements }: ChecksState,
+): ChecksHandle {
   let service: CheckService | undefined;
   const started = (): CheckService => {
     if (!service) throw new Error("the checks have not started");
@@ -98,6 +112,7 @@ function createChecksPart({ config, log, readings }: PartsOptions, store: NodeSt
   const view = (): ChecksView => ({
     ...(service && { sandbox: toSandboxView(service.sandbox()) }),
     checks: service?.status().map(toCheckView) ?? [],
+    acknowledged: acknowledgements.list().map(toAcknowledgementView),
   });
   const part: DaemonPart = {
     name: "checks",
@@ -109,6 +124,7 @@ function createChecksPart({ config, log, readings }: PartsOptions, store: NodeSt
         nodeId,
         readings,
         bootId: readBootId(),
+        acknowledgements,
         log,
         ...(store && { stateDirectory: config.state_directory }),
         ...(restored && { restored }),
@@ -124,6 +140,20 @@ function createChecksPart({ config, log, readings }: PartsOptions, store: NodeSt
     },
   };
   return { part, service: started, view };
+}
+
+function createControlPart({ config, log }: PartsOptions, handle: (request: Request) => Promise<Response>): DaemonPart {
+  let socket: ControlSocket | undefined;
+  return {
+    name: "control",
+    start: async () => {
+      socket = openControlSocket(config.state_directory, { handle, log });
+    },
+    reconfigure: () => {},
+    families: () => [],
+    status: () => undefined,
+    stop: async () => socket?.stop(),
+  };
 }
 
 function createNodePart(

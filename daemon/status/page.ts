@@ -5,9 +5,11 @@ import type { Finding, Status } from "../../checks/verdict.ts";
 import { Html, html } from "./html.ts";
 import css from "./style.css" with { type: "text" };
 import {
+  type ChecksView,
   type CheckView,
   type CollectorView,
   type EventView,
+  hasHappened,
   isJudged,
   type JudgedCheck,
   listProblems,
@@ -18,6 +20,7 @@ import {
 
 const findingsShown = 20;
 const eventsShown = 15;
+const acknowledgedShown = 10;
 const refreshSeconds = 30;
 const style = new Html(css);
 
@@ -44,7 +47,7 @@ export function renderStatusPage(view: StatusView, { telemetryPath }: { readonly
         </header>
         ${banner(view, problems)} ${problems.map((problem) => card(problem, nowMs))} ${stuckSection(stuck)}
         ${sandboxSection(view)} ${collectorSection(collectors)} ${checkSection(checks.checks, nowMs)}
-        ${eventSection(events, nowMs)}
+        ${acknowledgedSection(checks.acknowledged, nowMs)} ${eventSection(events, nowMs)}
         <footer>
           <a href="${telemetryPath}">Metrics</a><a href="/api/v1/status">Status as JSON</a><a href="/healthz">Health</a>
           <a href="/readyz">Readiness</a
@@ -100,7 +103,9 @@ function card(problem: JudgedCheck, nowMs: number): Html {
           </ul>`
     }
     ${more > 0 ? html`<p class="dim">and ${more} more, see <a href="/api/v1/status">the JSON</a></p>` : undefined}
-    ${todo}${explanation(name)}
+    ${todo}
+    ${hasHappened(problem) ? html`<p class="dim">Dealt with? <code>aami acknowledge ${name}</code></p>` : undefined}
+    ${explanation(name)}
   </article>`;
 }
 
@@ -220,6 +225,23 @@ function checkSection(checks: readonly CheckView[], nowMs: number): Html {
         </table>
       </div>
     </details>`;
+}
+
+function acknowledgedSection(acknowledged: ChecksView["acknowledged"] = [], nowMs: number): Html | undefined {
+  if (acknowledged.length === 0) return undefined;
+  const rows = acknowledged
+    .slice(0, acknowledgedShown)
+    .map(
+      ({ check, subject, at, by, note }) =>
+        html`<li>
+          ${check}${subject === "" ? "" : `, ${subject}`}: ${since(at, nowMs)} ago by ${by}${note && `, ${note}`}
+        </li>`,
+    );
+  return html`<h2>Acknowledged</h2>
+    <p class="dim">Not shown above; what happens again is.</p>
+    <ul>
+      ${rows}
+    </ul>`;
 }
 
 function eventSection(events: readonly EventView[], nowMs: number): Html | undefined {

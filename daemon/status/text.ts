@@ -1,8 +1,9 @@
 import { duration } from "../../checks/builtin/builtin.ts";
 import { actionTexts } from "../../checks/catalogue/catalogue.ts";
-import { type CheckView, isJudged, listProblems, type StatusView, toActions } from "./view.ts";
+import { type CheckView, hasHappened, isJudged, listProblems, type StatusView, toActions } from "./view.ts";
 
 const findingsShown = 20;
+const acknowledgedShown = 5;
 
 /** What `aami status` prints: the node in a line, then what is wrong, since when, and what to do. */
 export function renderStatusText(view: StatusView, { all }: { readonly all: boolean }): string {
@@ -20,7 +21,7 @@ export function renderStatusText(view: StatusView, { all }: { readonly all: bool
     lines.push(`stuck: ${job} in ${step}, process ${pid}, for ${duration(seconds)}`);
   }
   if (checks.sandbox?.ok === false) lines.push(`no sandbox: ${checks.sandbox.problems.join("; ")}`);
-  lines.push(...describeCollectors(view, all));
+  lines.push(...describeAcknowledged(view, all), ...describeCollectors(view, all));
   if (all) lines.push("", ...describeRest(checks.checks));
   return `${printable(lines.join("\n")).trimEnd()}\n`;
 }
@@ -34,7 +35,17 @@ function describeProblem(problem: CheckView & { readonly status: string }, nowMs
   if (lines.length === 0) lines.push(`  - ${summary === "" ? "the check gave no reason" : summary}`);
   if (findings.length > findingsShown) lines.push(`  - and ${findings.length - findingsShown} more, see --json`);
   const actions = toActions(problem).map((action) => `  > ${actionTexts[action]}`);
-  return [`${status.toUpperCase()} ${name}, for ${age(since, nowMs)}`, ...lines, ...actions, ""];
+  const after = hasHappened(problem) ? [`  > Dealt with? aami acknowledge ${name} --note TEXT`] : [];
+  return [`${status.toUpperCase()} ${name}, for ${age(since, nowMs)}`, ...lines, ...actions, ...after, ""];
+}
+
+/** The latest few: what they hide is what one would ask about. */
+function describeAcknowledged({ checks: { acknowledged = [] }, now }: StatusView, all: boolean): string[] {
+  const shown = all ? acknowledged : acknowledged.slice(0, acknowledgedShown);
+  return shown.map(({ check, subject, at, by, note }) => {
+    const what = subject === "" ? check : `${check}, ${subject}`;
+    return `acknowledged: ${what}, ${age(at, Date.parse(now))} ago by ${by}${note === "" ? "" : `: ${note}`}`;
+  });
 }
 
 function describeCollectors({ collectors }: StatusView, all: boolean): string[] {
@@ -57,7 +68,7 @@ function age(time: string, nowMs: number): string {
 }
 
 /** Summaries may hold what a script or a file name says; no terminal obeys it. */
-function printable(text: string): string {
+export function printable(text: string): string {
   // oxlint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, "?");
 }

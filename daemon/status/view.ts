@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { type CheckState, currentStatus, isAbsent } from "../../checks/metrics.ts";
+import type { Acknowledgement } from "../../checks/acknowledgements.ts";
 import type { SandboxReport } from "../../checks/service.ts";
 import { type Action, type Finding, type Status, worseFirst } from "../../checks/verdict.ts";
 import type { HardwareEvent } from "../../collectors/events.ts";
@@ -28,6 +29,18 @@ export interface StatusView {
 export interface ChecksView {
   readonly sandbox?: SandboxView;
   readonly checks: readonly CheckView[];
+  /** What operators have dealt with, the newest first. */
+  readonly acknowledged?: readonly AcknowledgementView[];
+}
+
+export interface AcknowledgementView {
+  readonly check: string;
+  readonly subject: string;
+  readonly at: string;
+  readonly by: string;
+  readonly note: string;
+  /** What happened later is judged. */
+  readonly until: string;
 }
 
 export interface SandboxView {
@@ -178,6 +191,10 @@ export function toCollectorViews(slots: Readonly<Record<string, SlotStatus>>): R
   );
 }
 
+export function toAcknowledgementView({ untilMs, atMs, ...rest }: Acknowledgement): AcknowledgementView {
+  return { ...rest, at: new Date(atMs).toISOString(), until: new Date(untilMs).toISOString() };
+}
+
 export function toStuckView({ job, step, pid, wchan, sinceMs }: StuckJob): StuckView {
   return {
     job,
@@ -217,6 +234,11 @@ export function listProblems(checks: readonly CheckView[]): JudgedCheck[] {
 export function toActions({ action = "none", findings = [] }: CheckView): Action[] {
   const all = [action, ...findings.map((finding) => finding.action)];
   return [...new Set(all)].filter((each) => each !== "none");
+}
+
+/** Whether there is something that can be acknowledged. */
+export function hasHappened({ findings = [] }: CheckView): boolean {
+  return findings.some(({ at }) => at !== undefined);
 }
 
 function round(seconds: number): number {

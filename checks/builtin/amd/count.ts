@@ -44,7 +44,7 @@ export const amdGpuCount = defineBuiltin({
       ...silent.map((gpu) =>
         judge(gpu, nowSeconds - (unreadable[gpu.pciBusId] ?? nowSeconds), parameters.reset_seconds),
       ),
-      ...missingGpus(gpus.length, parameters.expected_gpus, counts.most),
+      ...missingGpus(gpus.length, parameters.expected_gpus, counts),
     ];
     return { findings, summary: `${count(gpus.length, "GPU")} there`, memory: { ...counts, unreadable } };
   },

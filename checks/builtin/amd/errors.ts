@@ -1,7 +1,7 @@
 import { Type as t } from "@sinclair/typebox";
 import type { Sample } from "../../../collectors/collector.ts";
 import type { Action, Finding } from "../../verdict.ts";
-import { defineBuiltin } from "../builtin.ts";
+import { defineBuiltin, happened } from "../builtin.ts";
 import { describeFault, escalate, type Fault, isCured, listFaults, mergeFaults, type Observation } from "../faults.ts";
 
 interface Meaning {
@@ -57,10 +57,10 @@ export const amdGpuErrors = defineBuiltin({
     },
     { additionalProperties: false },
   ),
-  grade: ({ parameters, samples, memory, nowSeconds, bootId, companionPresent }) => {
+  grade: ({ parameters, samples, memory, nowSeconds, bootId, companionPresent, acknowledgedSeconds }) => {
     const times = { nowSeconds, bootId };
     const faults = mergeFaults(memory, toObservations(samples), times);
-    const listed = listFaults(faults, times);
+    const listed = listFaults(faults, times, (key) => acknowledgedSeconds(subjectOf(key)));
     const summary = "no reset or error that asks for anything";
     if (!companionPresent && listed.length === 0) {
       return { findings: [], summary, memory: faults, absent: "no GPU of the amdgpu driver" };
@@ -72,9 +72,9 @@ export const amdGpuErrors = defineBuiltin({
       const { status, action, words } = meaning;
       const hours = action === "check_application" ? parameters.application_hours : parameters.lookback_hours;
       if (nowSeconds - fault.lastSeconds > hours * 3600 || isCured(fault, action)) return [];
-      const subject = device === "" ? "AMD GPU" : `AMD GPU ${device}`;
+      const subject = subjectOf(fault.key);
       const text = `${words}; ${describeFault(fault, nowSeconds)}`;
-      return [{ status, subject, summary: text, action: escalate(fault, action) }];
+      return [{ status, subject, summary: text, action: escalate(fault, action), ...happened(fault.lastSeconds) }];
     });
     return { findings, summary, memory: faults };
   },
@@ -108,6 +108,11 @@ function toObservations(samples: (family: string) => readonly Sample[]): Observa
 
 function keyOf({ labels }: Sample): string {
   return `${labels["device"] ?? ""} ${labels["event"] ?? ""} ${labels["severity"] ?? ""}`;
+}
+
+/** Some lines name no device. */
+function subjectOf(key: string): string {
+  return `AMD GPU ${parseKey(key).device}`.trimEnd();
 }
 
 function parseKey(key: string): { device: string; event: string; severity: string } {

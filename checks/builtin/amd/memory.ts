@@ -1,7 +1,7 @@
 import { Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Finding } from "../../verdict.ts";
-import { count, defineBuiltin } from "../builtin.ts";
+import { count, defineBuiltin, happened } from "../builtin.ts";
 import { type AmdGpu, readableAmd } from "./gpus.ts";
 
 /** By PCI address and kind of error: how many there were, and when that last grew. */
@@ -62,9 +62,8 @@ function errors({ name: subject, pciBusId }: AmdGpu, counters: Memory, sinceSeco
   return kinds.flatMap(([, kind, status, action]) => {
     const { value = 0, grewAt } = counters[`${pciBusId} ${kind}`] ?? {};
     if (value === 0 || grewAt === undefined || grewAt < sinceSeconds) return [];
-    return [
-      { status, subject, summary: `${count(value, `${kind} memory error`)} since the driver was loaded`, action },
-    ];
+    const summary = `${count(value, `${kind} memory error`)} since the driver was loaded`;
+    return [{ status, subject, summary, action, ...happened(grewAt) }];
   });
 }
 

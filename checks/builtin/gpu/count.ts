@@ -41,7 +41,7 @@ export const gpuCount = defineBuiltin({
       ...gpus.flatMap((gpu) => judge(gpu, (uuid) => history.get(uuid))),
       // One that was known before it was lost is among the lost.
       ...unopened((samples("aami_gpu_unopened_devices")[0]?.value ?? 0) - lost.length),
-      ...missingGpus(gpus.length, expected, counts.most),
+      ...missingGpus(gpus.length, expected, counts),
     ];
     return { findings, summary: `${count(gpus.length, "GPU")} answering`, memory: { ...counts, faults } };
   },

@@ -1,7 +1,7 @@
 import { Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Finding } from "../../verdict.ts";
-import { count, defineBuiltin } from "../builtin.ts";
+import { count, defineBuiltin, happened } from "../builtin.ts";
 import { type Gpu, readable, readGpus } from "./gpus.ts";
 
 const Memory = t.Record(t.String(), t.Object({ value: t.Number(), grewAt: t.Optional(t.Number()) }));
@@ -80,7 +80,7 @@ function growth(
 ): Finding[] {
   if (counter?.grewAt === undefined || counter.grewAt < sinceSeconds) return [];
   const summary = `uncorrected ECC errors have grown to ${counter.value}`;
-  return [{ status: "warning", subject, summary, action: "reset_gpu" }];
+  return [{ status: "warning", subject, summary, action: "reset_gpu", ...happened(counter.grewAt) }];
 }
 
 function eccOff({ name: subject }: Gpu): Finding {

@@ -1,7 +1,7 @@
 import { Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Finding } from "../../verdict.ts";
-import { count, defineBuiltin } from "../builtin.ts";
+import { count, defineBuiltin, happened } from "../builtin.ts";
 import { type Gpu, readable, readGpus } from "./gpus.ts";
 
 const Memory = t.Record(
@@ -55,7 +55,8 @@ export const gpuNvlink = defineBuiltin({
         return [{ status: "critical", subject: gpu.name, summary, action: "reset_gpu" }];
       }
       if (nowSeconds - recoveredAt >= parameters.recovery_hours * 3600) return [];
-      return [{ status: "warning", subject: gpu.name, summary: "an NVLink had to recover", action: "none" }];
+      const summary = "an NVLink had to recover";
+      return [{ status: "warning", subject: gpu.name, summary, action: "none", ...happened(recoveredAt) }];
     });
     return {
       findings,

@@ -110,6 +110,20 @@ describe("gpu_xid", () => {
     expect(verdictOf(gpuXid, {}, { bootId: "d", memory }).status).toBe("ok");
   });
 
+  test("what was dealt with is over, and reboots before that are no reason for an inspection", () => {
+    let memory: unknown;
+    for (const bootId of ["a", "b", "c"]) {
+      memory = grade(gpuXid, xid(79, { ago: 600 }), { bootId, memory }).memory;
+    }
+    const mended = { bootId: "c", memory, acknowledgedSeconds: noon - 500 };
+    expect(verdictOf(gpuXid, xid(79, { ago: 600 }), mended)).toMatchObject({ status: "ok", action: "none" });
+    expect(verdictOf(gpuXid, xid(79, { ago: 60, count: 2 }), mended)).toMatchObject({
+      status: "critical",
+      action: "reboot",
+      summary: expect.not.stringContaining("reboots"),
+    });
+  });
+
   test("a source that failed is unknown, a node without NVIDIA has no such check", async () => {
     expect((await runWith(gpuXid, { state: "failed", reason: "EPERM" })).verdict?.status).toBe("unknown");
     expect(grade(gpuXid, {}, { companionPresent: false }).absent).toBe("no NVIDIA GPU");

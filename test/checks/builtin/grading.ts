@@ -23,6 +23,7 @@ export interface GradeOptions {
   readonly memory?: unknown;
   readonly nowSeconds?: number;
   readonly bootId?: string;
+  readonly acknowledgedSeconds?: number;
   readonly companionPresent?: boolean;
   readonly companion?: Families;
 }
@@ -32,7 +33,7 @@ export const noon = Date.parse("2026-11-20T12:00:00Z") / 1000;
 export function grade(check: BuiltinCheck, families: Families, options: GradeOptions = {}): Grading {
   const parsed = check.parse(options.parameters ?? {});
   if ("problem" in parsed) throw new Error(parsed.problem);
-  const { memory, nowSeconds = noon, bootId = "boot-1", companionPresent = true } = options;
+  const { memory, nowSeconds = noon, bootId = "boot-1", companionPresent = true, acknowledgedSeconds = 0 } = options;
   const companion = toSamples(options.companion ?? {});
   const samples = toSamples(families);
   return check.grade({
@@ -41,6 +42,7 @@ export function grade(check: BuiltinCheck, families: Families, options: GradeOpt
     memory,
     nowSeconds,
     bootId,
+    acknowledgedSeconds: () => acknowledgedSeconds,
     companionPresent,
     companion,
   });
