@@ -30,7 +30,7 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     description: "Collect, serve metrics and run checks on this node.",
     ownArguments: true,
     load: async () => {
-      ensureLeanEngine();
+      await ensureLeanEngine();
       return (await import("./daemon/main.ts")).daemonCommand;
     },
   },

@@ -1,6 +1,7 @@
 import { collectorDefinitions } from "../collectors/registry.ts";
 import { ExitCode, ExitError } from "../runtime/exit.ts";
 import { describeError, type Logger } from "../runtime/log.ts";
+import { passedDescriptors } from "../runtime/passed-sockets.ts";
 import type { LoadedConfig } from "./command-line.ts";
 import type { DaemonConfig } from "./config.ts";
 import { type Collection, openCollection } from "./collection.ts";
@@ -36,12 +37,7 @@ export interface DaemonOptions {
 
 export async function startDaemon({ loaded, load, log, environment = process.env }: DaemonOptions): Promise<Daemon> {
   let { config } = loaded;
-  if (config.web.systemd_socket) {
-    throw new ExitError(
-      ExitCode.failure,
-      "--web.systemd-socket: sockets passed by systemd are not supported, use --web.listen-address",
-    );
-  }
+  const descriptors = config.web.systemd_socket ? requireDescriptors(environment) : undefined;
   const instrumentation = createInstrumentation();
   const endpoint = Promise.withResolvers<Endpoint>();
   const readings = createReadings(
@@ -137,11 +133,13 @@ export async function startDaemon({ loaded, load, log, environment = process.env
   for (const part of parts) await part.start();
   const { listen_addresses: addresses, config_file: webConfigFile } = config.web;
   const handler = createRoutes(() => routes);
-  const listeners = await listen({ addresses, webConfigFile, handler, log }).catch(async (error: unknown) => {
-    for (const part of parts.toReversed()) await part.stop();
-    await collection.close();
-    throw error;
-  });
+  const listeners = await listen({ addresses, descriptors, webConfigFile, handler, log }).catch(
+    async (error: unknown) => {
+      for (const part of parts.toReversed()) await part.stop();
+      await collection.close();
+      throw error;
+    },
+  );
   endpoint.resolve(listeners);
   ready = true;
   manager.notify("READY=1");
@@ -161,6 +159,16 @@ export async function startDaemon({ loaded, load, log, environment = process.env
   };
 }
 
+function requireDescriptors(environment: Readonly<Record<string, string | undefined>>): number[] {
+  const descriptors = passedDescriptors(environment);
+  if (descriptors.length > 0) return descriptors;
+  throw new ExitError(
+    ExitCode.failure,
+    "--web.systemd-socket: no socket activation file descriptors found; " +
+      "let a socket unit of the same name start the daemon, or use --web.listen-address",
+  );
+}
+
 /** What is known about collectors that hang is not thrown away for a reload that does not concern them. */
 function isSameCollection(before: DaemonConfig, after: DaemonConfig): boolean {
   const relevant = ({ paths, collectors, scrape, web }: DaemonConfig): string =>
@@ -176,7 +184,7 @@ function retire(previous: Collection, successor: Collection, timeoutSeconds: num
 }
 
 function warnAboutRestart(before: DaemonConfig, after: DaemonConfig, log: Logger): void {
-  const settings = ["listen_addresses", "config_file"] as const;
+  const settings = ["listen_addresses", "systemd_socket", "config_file"] as const;
   const changed = settings.filter((key) => JSON.stringify(before.web[key]) !== JSON.stringify(after.web[key]));
   if (JSON.stringify(before.log) !== JSON.stringify(after.log))
     log.warn("a changed setting needs a restart", { section: "log" });

@@ -21,7 +21,7 @@ const WebSection = section(
       default: [":9100"],
       minItems: 1,
       flag: "web.listen-address",
-      description: "Addresses to listen on: host:port, [IPv6]:port or :port for all.",
+      description: "Addresses to listen on: host:port, [IPv6]:port, :port for all, or vsock://:port.",
     }),
     telemetry_path: t.String({
       default: "/metrics",
@@ -49,7 +49,7 @@ const WebSection = section(
     systemd_socket: t.Boolean({
       default: false,
       flag: "web.systemd-socket",
-      description: "Listen on the sockets that systemd passes instead of listen_addresses.",
+      description: "Listen on the sockets that a systemd socket unit passes, instead of listen_addresses.",
     }),
   },
   "The HTTP server.",

@@ -1,3 +1,5 @@
+import { passedDescriptors } from "./passed-sockets.ts";
+
 /**
  * The JavaScript engine sizes its heap by the machine's memory and compiles hot code twice over: right for a program
  * that has the machine to itself, tens of megabytes too much for a guest that wakes up at every scrape. Measured: a
@@ -12,9 +14,13 @@ const leanOptions: Readonly<Record<string, string>> = {
 const compiled = import.meta.path.startsWith("/$bunfs/");
 
 /** To be called before anything else is loaded; whoever sets one of the options has decided otherwise. */
-export function ensureLeanEngine(): void {
+export async function ensureLeanEngine(): Promise<void> {
   const isDecided = Object.keys(leanOptions).some((name) => process.env[name] !== undefined);
   if (!compiled || isDecided || process.execve === undefined) return;
   const args = [process.argv0, ...process.argv.slice(2)];
-  process.execve(process.execPath, args, { ...process.env, ...leanOptions } as NodeJS.ProcessEnv);
+  const environment = { ...process.env, ...leanOptions };
+  const descriptors = passedDescriptors(process.env);
+  if (descriptors.length === 0) return process.execve(process.execPath, args, environment as NodeJS.ProcessEnv);
+  const { execKeeping } = await import("./exec.ts");
+  execKeeping(descriptors, { path: process.execPath, args, environment });
 }

@@ -1,14 +1,24 @@
 import { ExitCode, ExitError } from "../../runtime/exit.ts";
 import type { Logger } from "../../runtime/log.ts";
 import { errnoOf } from "../../collectors/read.ts";
+import type { Doorway, Listener } from "../web/door.ts";
 import { guard, type Handler } from "../web/guard.ts";
 import { openWebConfigFile } from "../web/open.ts";
-import type { Listener, TlsListenOptions } from "../web/tls-listener.ts";
-import { formatAddress, type ListenAddress, parseListenAddress } from "./address.ts";
+import type { WebConfigSource } from "../web/web-config.ts";
+import {
+  formatAddress,
+  type ListenAddress,
+  parseListenAddress,
+  type TcpAddress,
+  type VsockAddress,
+} from "./address.ts";
 import { findPortHolder } from "./port-holder.ts";
 
 export interface ListenOptions {
+  /** Not opened where there are descriptors. */
   readonly addresses: readonly string[];
+  /** Listening sockets that a service manager passed; undefined for none. */
+  readonly descriptors?: readonly number[] | undefined;
   /** Empty for none. */
   readonly webConfigFile: string;
   readonly handler: Handler;
@@ -29,66 +39,121 @@ const idleTimeoutSeconds = 30;
 /** Nothing that the daemon serves needs a body. */
 const maxRequestBodyBytes = 64 * 1024;
 
-export async function listen({ addresses, webConfigFile, handler, log }: ListenOptions): Promise<Listeners> {
+interface Opened {
+  readonly listener: Listener;
+  readonly address: string;
+}
+
+export async function listen({
+  addresses,
+  descriptors,
+  webConfigFile,
+  handler,
+  log,
+}: ListenOptions): Promise<Listeners> {
   const source = await openWebConfigFile(webConfigFile);
-  const guarded = source === undefined ? handler : guard(handler, source, log);
   const secure = source?.current().tls !== undefined;
-  const listeners: { listener: Listener; address: string }[] = [];
-  for (const text of addresses) {
-    const { hostname, port } = parseListenAddress(text);
-    const listener = await bind({ hostname, port }, (name) =>
-      secure && source !== undefined
-        ? listenSecure({ hostname: name, port, source, handler: guarded, log })
-        : listenPlain({ hostname: name, port }, guarded, log),
-    );
-    const address = formatAddress({ hostname, port: listener.port });
-    listeners.push({ listener, address });
-    log.info("listening", { address, tls: secure });
+  const service: Service = {
+    handler: source === undefined ? handler : guard(handler, source, log),
+    tlsSource: secure ? source : undefined,
+    log,
+  };
+  const openings =
+    descriptors === undefined
+      ? addresses.map(parseListenAddress).map((address) => () => openAddress(address, service))
+      : descriptors.map((fd) => () => adopt(fd, service));
+  const opened: Opened[] = [];
+  for (const open of openings) {
+    const next = await open();
+    opened.push(next);
+    log.info("listening", { address: next.address, tls: secure });
   }
   return {
-    addresses: listeners.map(({ address }) => address),
+    addresses: opened.map(({ address }) => address),
     secure,
     stop: async (graceMs) => {
-      const stopped = Promise.all(listeners.map(({ listener }) => listener.stop(false)));
+      const stopped = Promise.all(opened.map(({ listener }) => listener.stop(false)));
       const late = Symbol();
       if ((await Promise.race([stopped, Bun.sleep(graceMs).then(() => late)])) !== late) return;
-      for (const { listener } of listeners) void listener.stop(true);
+      for (const { listener } of opened) void listener.stop(true);
     },
   };
 }
 
+/** What is served, whatever the way in. */
+interface Service {
+  readonly handler: Handler;
+  /** Undefined: plain HTTP. */
+  readonly tlsSource: WebConfigSource | undefined;
+  readonly log: Logger;
+}
+
+function openAddress(address: ListenAddress, service: Service): Promise<Opened> {
+  return address.family === "vsock" ? openVsock(address, service) : openTcp(address, service);
+}
+
 /** All addresses of both families where the machine has IPv6, else all of IPv4. */
-async function bind(
-  address: ListenAddress,
-  open: (hostname: string) => Listener | Promise<Listener>,
-): Promise<Listener> {
+async function openTcp(address: TcpAddress, service: Service): Promise<Opened> {
+  const { port } = address;
   const names = address.hostname === "" ? ["::", "0.0.0.0"] : [address.hostname];
   let problem: unknown;
-  for (const name of names) {
+  for (const hostname of names) {
     try {
-      return await open(name);
+      const listener =
+        service.tlsSource === undefined ? serve(hostname, port, service) : await serveDoor({ hostname, port }, service);
+      return { listener, address: formatAddress({ ...address, port: listener.port }) };
     } catch (error) {
       problem ??= error;
       if (errnoOf(error) === "EADDRINUSE") break;
     }
   }
-  throw new ExitError(ExitCode.failure, describeProblem(address, problem), { cause: undefined });
+  throw cannotListen(address, problem);
 }
 
-function describeProblem(address: ListenAddress, error: unknown): string {
+async function openVsock(address: VsockAddress, service: Service): Promise<Opened> {
+  const { addressOf, listenVsock } = await import("./raw-socket.ts");
+  try {
+    const fd = listenVsock(address);
+    return { listener: await serveDoor({ fd }, service), address: addressOf(fd) };
+  } catch (error) {
+    throw cannotListen(address, error);
+  }
+}
+
+async function adopt(fd: number, service: Service): Promise<Opened> {
+  const { addressOf, adoptListeningSocket } = await import("./raw-socket.ts");
+  try {
+    adoptListeningSocket(fd);
+    return { listener: await serveDoor({ fd }, service), address: addressOf(fd) };
+  } catch (error) {
+    const problem = `cannot listen on descriptor ${fd}, passed by the service manager: ${messageOf(error)}`;
+    throw new ExitError(ExitCode.failure, `${problem}; the socket unit needs ListenStream= and Accept=no`);
+  }
+}
+
+function cannotListen(address: ListenAddress, error: unknown): ExitError {
   const where = `cannot listen on ${formatAddress(address)}`;
-  if (errnoOf(error) !== "EADDRINUSE") return `${where}: ${error instanceof Error ? error.message : String(error)}`;
-  const holder = findPortHolder(address.port);
-  return holder === undefined ? `${where}: the port is in use` : `${where}: the port is in use by ${holder}`;
+  if (errnoOf(error) !== "EADDRINUSE") return new ExitError(ExitCode.failure, `${where}: ${messageOf(error)}`);
+  const holder = address.family === "tcp" ? findPortHolder(address.port) : undefined;
+  const by = holder === undefined ? "" : ` by ${holder}`;
+  return new ExitError(ExitCode.failure, `${where}: the port is in use${by}`);
 }
 
-async function listenSecure(options: TlsListenOptions): Promise<Listener> {
-  // Loaded only where it is wanted: it brings node:http2 along.
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Both ways are loaded only where they are wanted: they bring node:http and node:http2 along. */
+async function serveDoor(doorway: Doorway, { handler, tlsSource, log }: Service): Promise<Listener> {
+  if (tlsSource === undefined) {
+    const { listenPlain } = await import("../web/plain-listener.ts");
+    return listenPlain({ doorway, handler, log, idleMs: idleTimeoutSeconds * 1000 });
+  }
   const { listenTls } = await import("../web/tls-listener.ts");
-  return listenTls(options);
+  return listenTls({ doorway, source: tlsSource, handler, log });
 }
 
-function listenPlain({ hostname, port }: ListenAddress, handler: Handler, log: Logger): Listener {
+function serve(hostname: string, port: number, { handler, log }: Service): Listener {
   const server = Bun.serve({
     hostname,
     port,

@@ -185,8 +185,10 @@ function createNodePart(
   };
 }
 
+/** Prometheus scrapes over TCP only: a Unix or vsock socket is nothing to announce. */
 function toExporters({ addresses, secure }: Endpoint, metricsPath: string): Exporter[] {
-  const port = Number(/:(\d+)$/.exec(addresses[0] ?? "")?.[1] ?? Number.NaN);
+  const address = addresses.find((candidate) => !/^(unix|vsock):/.test(candidate)) ?? "";
+  const port = Number(/:(\d+)$/.exec(address)?.[1] ?? Number.NaN);
   if (Number.isNaN(port)) return [];
   return [{ type: "node_exporter", port, scheme: secure ? "https" : "http", metrics_path: metricsPath }];
 }

@@ -4,10 +4,12 @@ import {
   type Http2ServerRequest,
   type Http2ServerResponse,
 } from "node:http2";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { PeerCertificate, TLSSocket } from "node:tls";
 import type { Logger } from "../../runtime/log.ts";
+import { type Doorway, type Listener, openDoor } from "./door.ts";
 import type { Handler } from "./guard.ts";
+import { respond } from "./node-http.ts";
 import type { ClientPolicy, TlsOptions } from "./tls-options.ts";
 import type { WebConfigSource } from "./web-config.ts";
 
@@ -24,15 +26,8 @@ const tlsHandshakeRecord = 0x16;
 /** Requests at once on one HTTP/2 connection. */
 const maxConcurrentStreams = 100;
 
-export interface Listener {
-  readonly port: number;
-  /** No new connections; running answers end first unless `force`. */
-  stop(force: boolean): Promise<void>;
-}
-
 export interface TlsListenOptions {
-  readonly hostname: string;
-  readonly port: number;
+  readonly doorway: Doorway;
   readonly source: WebConfigSource;
   readonly handler: Handler;
   readonly log: Logger;
@@ -43,8 +38,8 @@ export interface TlsListenOptions {
  * HTTPS with HTTP/1.1 and HTTP/2 by node:http2, since Bun.serve shows no client certificate and takes no TLS version.
  * Certificates are replaced while running; whether clients are asked for one is fixed at start.
  */
-export function listenTls(options: TlsListenOptions): Promise<Listener> {
-  const { hostname, port, source, handler, log } = options;
+export async function listenTls(options: TlsListenOptions): Promise<Listener> {
+  const { doorway, source, handler, log } = options;
   const { handshakeMs, idleMs } = options.timeouts ?? { handshakeMs: handshakeTimeoutMs, idleMs: idleTimeoutMs };
   const { tls, http2 } = source.current();
   if (tls === undefined) throw new Error("the web configuration has no tls_server_config");
@@ -69,9 +64,9 @@ export function listenTls(options: TlsListenOptions): Promise<Listener> {
     log.info("tls certificate replaced");
   };
   const sockets = new Set<TLSSocket>();
-  const handshakes = new Map<string, Timer>();
+  const handshakes = new WeakMap<Socket, Timer>();
   server.on("secureConnection", (socket: TLSSocket) => {
-    clearTimeout(handshakes.get(peerOf(socket)));
+    clearTimeout(handshakes.get(connectionOf(socket)));
     socket.setTimeout(idleMs, () => socket.destroy());
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
@@ -88,38 +83,29 @@ export function listenTls(options: TlsListenOptions): Promise<Listener> {
       response.destroy();
     });
   });
+
+  const onConnection = (socket: Socket): void => {
+    const timer = setTimeout(() => socket.destroy(), handshakeMs).unref();
+    handshakes.set(socket, timer);
+    socket.on("close", () => clearTimeout(timer));
+    sortOut(socket, server);
+  };
+  const door = await openDoor(doorway, onConnection, log);
   const watch = setInterval(refresh, watchIntervalMs);
   watch.unref();
-
-  const door = createServer((socket) => {
-    const peer = peerOf(socket);
-    const timer = setTimeout(() => socket.destroy(), handshakeMs).unref();
-    handshakes.set(peer, timer);
-    socket.on("close", () => {
-      clearTimeout(timer);
-      if (handshakes.get(peer) === timer) handshakes.delete(peer);
-    });
-    sortOut(socket, server);
-  });
-  return new Promise((resolve, reject) => {
-    door.once("error", reject);
-    door.listen(port, hostname, () => {
-      door.off("error", reject);
-      door.on("error", (error) => log.error("tls listener failed", { error }));
-      resolve({
-        port: (door.address() as AddressInfo).port,
-        stop: (force) => {
-          clearInterval(watch);
-          if (force) for (const socket of sockets) socket.destroy();
-          return new Promise((done) => door.close(() => done()));
-        },
-      });
-    });
-  });
+  return {
+    port: door.port,
+    stop: (force) => {
+      clearInterval(watch);
+      if (force) for (const socket of sockets) socket.destroy();
+      return door.close();
+    },
+  };
 }
 
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
+/** The connection under a TLS socket: both Node and Bun keep it there, and it is the only way from one to the other. */
+function connectionOf(socket: TLSSocket): Socket {
+  return (socket as TLSSocket & { readonly _parent: Socket })._parent;
 }
 
 /** Hands TLS connections on by their first byte; a client that speaks plain HTTP is told so, as Go's server does. */
@@ -160,31 +146,4 @@ function refuse(socket: TLSSocket, policy: ClientPolicy): string | undefined {
 /** "DNS:a, IP Address:127.0.0.1, URI:spiffe://x" to the bare names; exact matches only, as exporter-toolkit does. */
 function subjectNames(text: string): string[] {
   return text.split(", ").map((entry) => entry.slice(entry.indexOf(":") + 1));
-}
-
-async function respond(request: Http2ServerRequest, response: Http2ServerResponse, handler: Handler): Promise<void> {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(request.headers)) {
-    if (name.startsWith(":") || value === undefined) continue;
-    headers.set(name, Array.isArray(value) ? value.join(", ") : value);
-  }
-  // No page of the daemon reads a body: whatever is sent is thrown away.
-  request.resume();
-  const path = pathOf(request.url);
-  if (path === undefined || request.method === "CONNECT") {
-    response.statusCode = 400;
-    response.end("Bad Request\n");
-    return;
-  }
-  const answer = await handler(new Request(`https://localhost${path}`, { method: request.method, headers }));
-  response.statusCode = answer.status;
-  for (const [name, value] of answer.headers) response.setHeader(name, value);
-  const body = new Uint8Array(await answer.arrayBuffer());
-  response.end(request.method === "HEAD" ? "" : body);
-}
-
-/** Path and query of "/metrics" or "https://host/metrics". The client's Host has no part in it: it may be anything. */
-function pathOf(target: string): string | undefined {
-  const path = target.replace(/^https?:\/\/[^/?#]+(?=\/)/i, "");
-  return path.startsWith("/") ? path : undefined;
 }

@@ -182,8 +182,8 @@ describe("the life of the daemon", () => {
 
   test.each([
     [["--web.listen-address=nonsense"], 1, 'listen address "nonsense": expected host:port'],
-    [["--web.listen-address=vsock://:9100"], 1, "vsock is not supported"],
-    [["--web.systemd-socket"], 1, "sockets passed by systemd are not supported"],
+    [["--web.listen-address=vsock://x:9100"], 1, "expected vsock://:port or vsock://cid:port"],
+    [["--web.systemd-socket"], 1, "--web.systemd-socket: no socket activation file descriptors found"],
     [["--web.config.file=/nonexistent/web.yml"], 1, "/nonexistent/web.yml: cannot be read: ENOENT"],
     [["--collector.netdev.device-exclude=("], 2, "missing closing )"],
   ])("%j ends with its code", (args, code, message) => {

@@ -6,6 +6,8 @@ export interface ProcessOptions {
   readonly argv: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Descriptors of this process that the new one has as 3, 4, …. */
+  readonly descriptors?: readonly number[];
   /** Error lines that this test provokes; any other line of level error fails the test when the process is disposed of. */
   readonly expectedErrors?: readonly RegExp[];
 }
@@ -29,13 +31,11 @@ export interface RunningProcess extends AsyncDisposable {
 }
 
 export function startProcess(options: ProcessOptions): RunningProcess {
-  const { name, argv, env, cwd } = options;
+  const { name, argv, env, cwd, descriptors = [] } = options;
   const child = Bun.spawn([...argv], {
     env: { ...baseEnvironment(), ...env },
     ...(cwd === undefined ? {} : { cwd }),
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
+    stdio: ["ignore", "pipe", "pipe", ...descriptors],
   });
   const lines: string[] = [];
   const drained = Promise.all([collectLines(child.stdout, lines), collectLines(child.stderr, lines)]);

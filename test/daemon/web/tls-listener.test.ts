@@ -30,7 +30,13 @@ async function listen(
   const source = createWebConfigSource(file);
   const page = (request: Request): Response => new Response(`${request.method} ${new URL(request.url).pathname}`);
   const handler = guard(page, source, silentLogger);
-  const listener = await listenTls({ hostname: "127.0.0.1", port: 0, source, handler, log: silentLogger, ...options });
+  const listener = await listenTls({
+    doorway: { hostname: "127.0.0.1", port: 0 },
+    source,
+    handler,
+    log: silentLogger,
+    ...options,
+  });
   const { port } = listener;
   return { url: `https://127.0.0.1:${port}/metrics`, port, file, [Symbol.asyncDispose]: () => listener.stop(true) };
 }
