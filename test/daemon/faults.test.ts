@@ -3,6 +3,8 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { compareScrapes } from "../equipment/scrape-watch.ts";
+import { waitFor } from "../harness/wait.ts";
 import { startDaemonProcess } from "./running-daemon.ts";
 
 /** The state of one collector on a page. */
@@ -10,8 +12,15 @@ function stateOf(page: string, collector: string): string | undefined {
   return new RegExp(`^aami_collector_state\\{collector="${collector}",state="(\\w+)"\\} 1$`, "m").exec(page)?.[1];
 }
 
-/** A /proc of ordinary files with a few collectors' sources, one of which is a FIFO that nobody writes. */
-function makeProc(hanging: string): string {
+/** Flags for a daemon that gives a collector up after this long, on this /proc. */
+function flagsFor(proc: string, collectorTimeoutSeconds: number): string[] {
+  const config = join(dirname(proc), "daemon.yaml");
+  writeFileSync(config, `scrape: { collector_timeout_seconds: ${collectorTimeoutSeconds} }\n`);
+  return [`--config=${config}`, `--path.procfs=${proc}`, ...some];
+}
+
+/** A /proc of ordinary files with a few collectors' sources, one of which may be a FIFO that nobody writes. */
+function makeProc(hanging?: string): string {
   const proc = join(mkdtempSync(join(tmpdir(), "aami-proc-")), "proc");
   const files: Record<string, string> = {
     loadavg: "0.10 0.20 0.30 1/100 1234\n",
@@ -23,6 +32,7 @@ function makeProc(hanging: string): string {
     mkdirSync(dirname(join(proc, name)), { recursive: true });
     writeFileSync(join(proc, name), content);
   }
+  if (hanging === undefined) return proc;
   rmSync(join(proc, hanging), { force: true });
   expect(Bun.spawnSync(["mkfifo", join(proc, hanging)]).exitCode).toBe(0);
   return proc;
@@ -33,56 +43,55 @@ const some = ["--collector.disable-defaults", "--collector.loadavg", "--collecto
 describe("a source that does not answer", () => {
   test("costs its own series, once one slow page, and is named", async () => {
     const proc = makeProc("loadavg");
-    const config = join(dirname(proc), "daemon.yaml");
-    writeFileSync(config, "scrape: { collector_timeout_seconds: 1 }\n");
-    await using daemon = await startDaemonProcess(`--config=${config}`, `--path.procfs=${proc}`, ...some);
+    // The others are read by a second process, which a busy machine takes its time to start.
+    await using daemon = await startDaemonProcess(...flagsFor(proc, 5));
     const first = await daemon.page();
     expect(stateOf(first, "loadavg")).toBe("timeout");
     expect(first).toContain('node_scrape_collector_success{collector="loadavg"} 0\n');
     expect(first).not.toContain("node_load1 ");
     for (const collector of ["filefd", "entropy"]) expect(stateOf(first, collector)).toBe("ok");
     expect(first).toContain("node_filefd_allocated 1024\n");
-    expect(first).toMatch(/^aami_collector_processes\{state="running"\} [12]$/m);
+    expect(first).toMatch(/^aami_collector_processes\{state="running"\} [1-9]$/m);
     expect((await daemon.logged("collector does not answer")).collector).toBe("loadavg");
 
-    const startedAt = performance.now();
-    for (let index = 0; index < 10; index++) expect(stateOf(await daemon.page(), "loadavg")).toBe("timeout");
-    // Ten pages in less than the one second that a single wait would take.
-    expect(performance.now() - startedAt).toBeLessThan(1000);
+    await using healthy = await startDaemonProcess(`--path.procfs=${makeProc()}`, ...some);
+    expect(await compareScrapes(daemon, healthy)).toBeLessThan(1.2);
+    expect(stateOf(await daemon.page(), "loadavg")).toBe("timeout");
     expect(daemon.lines.filter(({ msg }) => msg === "collector does not answer")).toHaveLength(1);
 
     // The FIFO becomes a file: a try in the background finds out.
     rmSync(join(proc, "loadavg"));
     cpSync("/proc/loadavg", join(proc, "loadavg"));
-    const deadline = performance.now() + 20_000;
-    let page = "";
-    while (stateOf((page = await daemon.page()), "loadavg") !== "ok" && performance.now() < deadline)
-      await Bun.sleep(100);
+    const page = await waitFor("the load average", async () => {
+      const text = await daemon.page();
+      return stateOf(text, "loadavg") === "ok" && text;
+    });
     expect(page).toContain("node_load1 ");
     await daemon.logged("collector works again");
   }, 180_000);
 
   test("the announced timeout of the scraper is kept", async () => {
     const proc = makeProc("loadavg");
-    await using daemon = await startDaemonProcess(`--path.procfs=${proc}`, ...some);
+    await using daemon = await startDaemonProcess(...flagsFor(proc, 60));
     const startedAt = performance.now();
-    const headers = { "x-prometheus-scrape-timeout-seconds": "1" };
+    const headers = { "x-prometheus-scrape-timeout-seconds": "4" };
     const page = await (await daemon.get("/metrics", { headers })).text();
-    expect(performance.now() - startedAt).toBeLessThan(1500);
+    // Not after the minute that a collector has.
+    expect(performance.now() - startedAt).toBeLessThan(30_000);
     expect(stateOf(page, "loadavg")).toBe("timeout");
     expect(stateOf(page, "filefd")).toBe("ok");
   });
 
   test("does not keep the daemon from ending", async () => {
     const proc = makeProc("loadavg");
-    await using daemon = await startDaemonProcess(`--path.procfs=${proc}`, ...some);
+    await using daemon = await startDaemonProcess(...flagsFor(proc, 60));
     const page = daemon.page().catch(() => "cut off");
     // The first page is under way once the collector process has begun to run.
     await daemon.get("/api/v1/status");
     const startedAt = performance.now();
     daemon.signal("SIGTERM");
     expect(await daemon.exited).toBe(0);
-    expect(performance.now() - startedAt).toBeLessThan(2500);
+    expect(performance.now() - startedAt).toBeLessThan(30_000);
     await page;
   });
 
@@ -118,7 +127,7 @@ describe("clients", () => {
       return socket;
     });
     for (let index = 0; index < 30; index++) expect(stateOf(await daemon.page(), "loadavg")).toBe("ok");
-    expect((await residentBytes()) - before).toBeLessThan(60 * 1024 * 1024);
+    await waitFor("the memory of before", async () => (await residentBytes()) - before < 60 * 1024 * 1024);
     for (const socket of slow) socket.destroy();
   });
 

@@ -16,7 +16,7 @@ interface TokenAnswer {
 }
 
 async function expiredToken(server: RunningServer): Promise<string> {
-  const expiresAt = new Date(Date.now() + 200).toISOString();
+  const expiresAt = new Date(Date.now() + 3000).toISOString();
   const { token } = await server.api.post<TokenAnswer>("/api/v1/bootstrap-tokens", { expires_at: expiresAt });
   await waitFor("the token to expire", () => Date.now() > Date.parse(expiresAt));
   return token;

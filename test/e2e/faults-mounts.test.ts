@@ -3,13 +3,15 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mountAutofs, mountFuse, mountImage, runTool, startTool } from "../equipment/broken-mounts.ts";
-import { countResources, type MountPage, watchMounts } from "../equipment/mount-watch.ts";
+import { type MountPage, watchMounts } from "../equipment/mount-watch.ts";
 import {
   isInPrivateNamespace,
   lacksMounts,
   namespaceLimitMs,
   testInPrivateNamespace,
 } from "../equipment/private-namespace.ts";
+import { countMost, countTree, waitForNoMoreThan } from "../equipment/process-tree.ts";
+import { waitFor } from "../harness/wait.ts";
 
 if (isInPrivateNamespace) {
   describe("with real mounts", testRealMounts);
@@ -50,7 +52,7 @@ function testRealMounts(): void {
       await watch.until("a healthy start", (page) => page.value("aami_mount_healthy", mountPoint) === 1);
     }
 
-    hung.hang(operation);
+    await hung.hang(operation);
     const stuck = await watch.until(
       "the mount is stuck",
       (page) => page.label("aami_mount_probe_info", hung.mountPoint, "state") === "stuck",
@@ -63,15 +65,13 @@ function testRealMounts(): void {
     expect(stuck.value("aami_mount_stuck_seconds", hung.mountPoint)).toBeGreaterThan(0.9);
 
     await watch.rounds(3, fine.mountPoint, fineIsComplete);
-    const early = countResources();
+    const early = await countMost(process.pid, () => watch.page());
     await watch.rounds(15, fine.mountPoint, fineIsComplete);
-    const late = countResources();
-    // One process may be between two rounds; what piles up would be fifteen.
-    expect(late.children).toBeLessThanOrEqual(early.children + 2);
-    expect(late.descriptors).toBeLessThanOrEqual(early.descriptors + 10);
+    // What piles up would be fifteen.
+    await waitForNoMoreThan(early, process.pid, 128 * 2 ** 20);
     expect(watch.warnings(hung.mountPoint).filter((line) => line.includes("stuck"))).toHaveLength(1);
 
-    hung.answer();
+    await hung.answer();
     const recovered = await watch.until(
       "the mount recovers",
       (page) =>
@@ -87,7 +87,7 @@ function testRealMounts(): void {
     using mount = await mountFuse(join(folder, "crashed"));
     await using watch = watchMounts(folder);
     await watch.until("a healthy start", (page) => page.value("aami_mount_healthy", mount.mountPoint) === 1);
-    mount.hang("statfs");
+    await mount.hang("statfs");
     await watch.until("stuck", (page) => page.label("aami_mount_probe_info", mount.mountPoint, "state") === "stuck");
     await mount.crash();
     const page = await watch.until(
@@ -145,7 +145,7 @@ function testRealMounts(): void {
     const frozen = await watch.until("the blocked write", (page) => stuckSeconds(page) > 2);
     expect(frozen.value("aami_mount_healthy", mountPoint)).toBe(1);
     await watch.rounds(5, mountPoint, isComplete(mountPoint));
-    expect(countResources().children).toBeLessThanOrEqual(3);
+    await waitFor("no more than two probes", () => countTree(process.pid).processes <= 1 + 2);
     runTool("fsfreeze", "-u", mountPoint);
     await watch.until(
       "a write again",
@@ -195,12 +195,12 @@ function testRealMounts(): void {
       servers.filter(({ mountPoint }) => page.label("aami_mount_probe_info", mountPoint, "state") === "ok").length;
     await watch.until("a healthy start", (page) => countOk(page) === 12);
     await watch.until("the local one", (page) => page.value("aami_mount_healthy", fine.mountPoint) === 1);
-    for (const server of servers) server.hang("getattr");
+    for (const server of servers) await server.hang("getattr");
     const isFull = (page: MountPage): boolean => page.lines.includes("aami_mount_stuck_probes 8");
     await watch.until("eight stuck probes", isFull, isComplete(fine.mountPoint));
     await watch.rounds(10, fine.mountPoint, isComplete(fine.mountPoint));
-    // Eight stuck, one at work, and the twelve servers.
-    expect(countResources().children).toBeLessThanOrEqual(12 + 8 + 2);
+    // This one, the twelve servers, eight stuck, two at work.
+    await waitFor("no more than ten probes", () => countTree(process.pid).processes <= 1 + 12 + 8 + 2);
     await watch.until("no mount is passed off as fine", (page) =>
       servers.every(
         ({ mountPoint }) =>
@@ -208,7 +208,7 @@ function testRealMounts(): void {
           page.value("aami_mount_probe_success", mountPoint) !== 1,
       ),
     );
-    for (const server of servers) server.answer();
+    for (const server of servers) await server.answer();
     await watch.until("all have recovered", (page) => countOk(page) === 12, isComplete(fine.mountPoint));
     expect((await watch.page()).lines).toContain("aami_mount_stuck_probes 0");
   });

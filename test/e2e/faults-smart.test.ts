@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { compareScrapes } from "../equipment/scrape-watch.ts";
 import { seriesValue, startDaemon, waitForPage } from "../harness/daemon.ts";
-import { waitFor } from "../harness/wait.ts";
 import { createWorkspace, type Workspace } from "../harness/workspace.ts";
 
 /**
@@ -32,19 +32,9 @@ function addDisk(workspace: Workspace, name: string): void {
 const configOf = (workspace: Workspace, enabled: boolean) => ({
   paths: { sysfs: join(workspace.path, "sys") },
   collectors: {
-    smart: { enabled, smartctl_path: workspace.file("smartctl"), interval_seconds: 10, deadline_seconds: 2 },
+    smart: { enabled, smartctl_path: workspace.file("smartctl"), interval_seconds: 10, deadline_seconds: 5 },
   },
 });
-
-async function slowestPage(page: () => Promise<string>, pages: number): Promise<number> {
-  let slowest = 0;
-  for (let number = 0; number < pages; number++) {
-    const started = performance.now();
-    await page();
-    slowest = Math.max(slowest, performance.now() - started);
-  }
-  return slowest;
-}
 
 test("disks that hang, talk nonsense and vanish cost their own series, and no page waits for them", async () => {
   using workspace = createWorkspace();
@@ -56,7 +46,6 @@ test("disks that hang, talk nonsense and vanish cost their own series, and no pa
   const state = (device: string, name: string): string =>
     `aami_smart_device_state{device="${device}",state="${name}"} 1`;
 
-  const started = performance.now();
   const page = await waitForPage(daemon, [
     state("sda", "ok"),
     state("sdb", "timeout"),
@@ -64,21 +53,16 @@ test("disks that hang, talk nonsense and vanish cost their own series, and no pa
     state("sdd", "failed"),
     'smartctl_device_smart_status{device="sda"} 1',
   ]);
-  expect((performance.now() - started) / 1000).toBeLessThan(30);
   expect(page).not.toContain('smartctl_device_smart_status{device="sdb"}');
   expect(seriesValue(page, 'node_scrape_collector_success{collector="smart"}')).toBe(1);
-  // Generous for a busy machine; a page that waited would take the 2 s of the deadline, or for ever.
-  expect(await slowestPage(() => daemon.page(), 20)).toBeLessThan(1500);
+  using other = createWorkspace();
+  {
+    await using healthy = await startDaemon({ workspace: other, config: configOf(workspace, false) });
+    expect(await compareScrapes(daemon, healthy)).toBeLessThan(1.2);
+  }
 
   rmSync(join(workspace.path, "sys/block/sda"), { recursive: true });
-  const later = await waitFor(
-    "a page without sda",
-    async () => {
-      const text = await daemon.page();
-      return text.includes("aami_smart_disappeared_disks_total 1\n") && text;
-    },
-    { deadlineSeconds: 60 },
-  );
+  const later = await waitForPage(daemon, ["aami_smart_disappeared_disks_total 1\n"]);
   expect(later).not.toContain('device="sda"');
   const status = (await (await daemon.get("/api/v1/status")).json()) as { events: { kind: string; device: string }[] };
   expect(status.events).toContainEqual(expect.objectContaining({ kind: "disk_disappeared", device: "sda" }));

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findTestProgram, type TestProgram, testProgramEnvironment } from "../../scripts/test-servers.ts";
+import { startMountServer } from "./mount-server.ts";
 
 /** Runs a program and returns its output; throws with what it said when it fails. */
 export function runTool(...argv: readonly [string, ...string[]]): string {
@@ -25,10 +26,10 @@ export function startTool(...argv: readonly string[]): Disposable & { readonly e
 
 export interface FuseMount extends Disposable {
   readonly mountPoint: string;
-  /** From now on requests of this kind are held back. */
-  hang(operation: "statfs" | "getattr" | "opendir" | "readdir"): void;
-  /** Answers what was held back and everything from now on. */
-  answer(): void;
+  /** Requests of this kind are held back from the moment that the promise resolves. */
+  hang(operation: "statfs" | "getattr" | "opendir" | "readdir"): Promise<void>;
+  /** Answers what was held back and everything from then on. */
+  answer(): Promise<void>;
   /** Ends the server: the kernel aborts the connection. */
   crash(): Promise<void>;
 }
@@ -36,35 +37,13 @@ export interface FuseMount extends Disposable {
 /** See fuse-server.ts. */
 export async function mountFuse(mountPoint: string): Promise<FuseMount> {
   mkdirSync(mountPoint, { recursive: true });
-  const server = Bun.spawn([process.execPath, join(import.meta.dir, "fuse-server.ts"), mountPoint], {
-    stdin: "pipe",
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  const reader = server.stdout.getReader();
-  const { value } = await reader.read();
-  if (
-    !Buffer.from(value ?? [])
-      .toString()
-      .startsWith("mounted")
-  )
-    throw new Error("the FUSE server did not mount");
-  const say = (command: string): void => {
-    server.stdin.write(`${command}\n`);
-    void server.stdin.flush();
-  };
+  const server = await startMountServer("fuse-server.ts", mountPoint);
   return {
     mountPoint,
-    hang: (operation) => say(`hang ${operation}`),
-    answer: () => say("answer"),
-    crash: async () => {
-      server.kill("SIGKILL");
-      await server.exited;
-    },
-    [Symbol.dispose]: () => {
-      server.kill("SIGKILL");
-      Bun.spawnSync(["umount", "-l", mountPoint]);
-    },
+    hang: (operation) => server.tell(`hang ${operation}`),
+    answer: () => server.tell("answer"),
+    crash: () => server.crash(),
+    [Symbol.dispose]: () => server[Symbol.dispose](),
   };
 }
 
@@ -105,27 +84,10 @@ export interface Automount extends Disposable {
 /** See autofs-server.ts. */
 export async function mountAutofs(mountPoint: string): Promise<Automount> {
   mkdirSync(mountPoint, { recursive: true });
-  const server = Bun.spawn([process.execPath, join(import.meta.dir, "autofs-server.ts"), mountPoint], {
-    stdout: "pipe",
-    stderr: "inherit",
-    detached: true,
-  });
-  let said = "";
-  const mounted = Promise.withResolvers<void>();
-  void (async () => {
-    for await (const chunk of server.stdout) {
-      said += Buffer.from(chunk).toString();
-      if (said.startsWith("mounted")) mounted.resolve();
-    }
-    mounted.reject(new Error("the automount server did not mount"));
-  })();
-  await mounted.promise;
+  const server = await startMountServer("autofs-server.ts", mountPoint, { detached: true });
   return {
     mountPoint,
-    triggered: () => said.split("triggered").length - 1,
-    [Symbol.dispose]: () => {
-      server.kill("SIGKILL");
-      Bun.spawnSync(["umount", "-l", mountPoint]);
-    },
+    triggered: () => server.count("triggered"),
+    [Symbol.dispose]: () => server[Symbol.dispose](),
   };
 }

@@ -5,8 +5,8 @@
  *
  * Mounts over FILE a filesystem that is that one file (raw protocol of /dev/fuse, include/uapi/linux/fuse.h) with its
  * content. Commands on stdin: "hang read" (or "open"; who asks is in D state until "answer"), "delay MILLISECONDS" for
- * every read, "fail ERRNO" for every read, "answer" ends all of it. Says "mounted" once it serves and "holding NAME"
- * for each request that it does not answer. End of stdin ends the server.
+ * every read, "fail ERRNO" for every read, "answer" ends all of it. Says "mounted" once it serves, "obeyed COMMAND", and
+ * "holding NAME" for each request that it does not answer. End of stdin ends the server.
  */
 import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { mountWith } from "./libc-mount.ts";
@@ -48,11 +48,13 @@ for await (const line of console) {
   if (command === "hang") hanging = argument;
   if (command === "delay") delayMs = Number(argument);
   if (command === "fail") failing = Number(argument);
-  if (command !== "answer") continue;
-  hanging = "";
-  delayMs = 0;
-  failing = 0;
-  for (const request of held.splice(0)) answer(request);
+  if (command === "answer") {
+    hanging = "";
+    delayMs = 0;
+    failing = 0;
+    for (const request of held.splice(0)) answer(request);
+  }
+  console.log(`obeyed ${line}`);
 }
 closeSync(device);
 process.exit(0);

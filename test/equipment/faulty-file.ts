@@ -1,15 +1,16 @@
-import { join } from "node:path";
+import { startMountServer } from "./mount-server.ts";
 
+/** What it is told holds for the next request once the promise has resolved. */
 export interface FaultyFile extends Disposable {
   readonly path: string;
   /** Who opens or reads it from now on stays in the kernel, where no signal reaches it. */
-  hang(operation: "open" | "read"): void;
+  hang(operation: "open" | "read"): Promise<void>;
   /** Every read takes this long. */
-  slowDown(milliseconds: number): void;
+  slowDown(milliseconds: number): Promise<void>;
   /** Every read fails. */
-  fail(errno: "EIO" | "EINVAL" | "ENODATA" | "EACCES"): void;
+  fail(errno: "EIO" | "EINVAL" | "ENODATA" | "EACCES"): Promise<void>;
   /** Answers what was held back, and everything from now on. */
-  answer(): void;
+  answer(): Promise<void>;
   /** Requests that were held back so far. */
   held(): number;
 }
@@ -18,35 +19,14 @@ const errnos = { EIO: 5, EACCES: 13, EINVAL: 22, ENODATA: 61 } as const;
 
 /** Puts a file over `path` that has its content and can misbehave; see faulty-file-server.ts. Needs root. */
 export async function mountFaultyFile(path: string): Promise<FaultyFile> {
-  const server = Bun.spawn([process.execPath, join(import.meta.dir, "faulty-file-server.ts"), path], {
-    stdin: "pipe",
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  let said = "";
-  const mounted = Promise.withResolvers<void>();
-  void (async () => {
-    for await (const chunk of server.stdout) {
-      said += Buffer.from(chunk).toString();
-      if (said.startsWith("mounted")) mounted.resolve();
-    }
-    mounted.reject(new Error(`the server of ${path} did not mount`));
-  })();
-  await mounted.promise;
-  const say = (command: string): void => {
-    server.stdin.write(`${command}\n`);
-    void server.stdin.flush();
-  };
+  const server = await startMountServer("faulty-file-server.ts", path);
   return {
     path,
-    hang: (operation) => say(`hang ${operation}`),
-    slowDown: (milliseconds) => say(`delay ${milliseconds}`),
-    fail: (errno) => say(`fail ${errnos[errno]}`),
-    answer: () => say("answer"),
-    held: () => said.split("holding").length - 1,
-    [Symbol.dispose]: () => {
-      server.kill("SIGKILL");
-      Bun.spawnSync(["umount", "-l", path]);
-    },
+    hang: (operation) => server.tell(`hang ${operation}`),
+    slowDown: (milliseconds) => server.tell(`delay ${milliseconds}`),
+    fail: (errno) => server.tell(`fail ${errnos[errno]}`),
+    answer: () => server.tell("answer"),
+    held: () => server.count("holding"),
+    [Symbol.dispose]: () => server[Symbol.dispose](),
   };
 }

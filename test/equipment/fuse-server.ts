@@ -5,8 +5,8 @@
  *
  * It speaks the raw protocol of /dev/fuse (include/uapi/linux/fuse.h, version 7.31). Commands on stdin: "hang statfs",
  * "hang getattr", "hang opendir", "hang readdir", "answer" (also what is held back). End of stdin ends the server,
- * which aborts the connection as a crash would. Says "mounted" once it serves, and "holding NAME" for each request
- * that it does not answer.
+ * which aborts the connection as a crash would. Says "mounted" once it serves, "obeyed COMMAND", and "holding NAME" for
+ * each request that it does not answer.
  */
 import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { mountWith } from "./libc-mount.ts";
@@ -41,6 +41,7 @@ setInterval(serve, 2);
 for await (const command of console) {
   hanging = /^hang (.*)$/.exec(command)?.[1];
   if (command === "answer") for (const { unique, opcode } of held.splice(0)) answer(unique, opcode);
+  console.log(`obeyed ${command}`);
 }
 closeSync(device);
 process.exit(0);

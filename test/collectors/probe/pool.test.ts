@@ -42,6 +42,13 @@ async function until(condition: () => boolean, what: string): Promise<void> {
   await waitFor(what, condition);
 }
 
+/** Has the pool run a job that reads a FIFO which nobody writes, up to its deadline. */
+async function hang(pool: ProbePool, job: string, path: string): Promise<void> {
+  // With a process that is there, and time to begin on a busy machine.
+  await pidOf(pool);
+  expect(await pool.run(job, { path }, { deadlineMs: 2000 })).toEqual({ status: "timeout", step: "open", begun: true });
+}
+
 async function pidOf(pool: ProbePool): Promise<number> {
   const outcome = await pool.run("pid", {}, generous);
   return outcome.status === "done" ? Number(outcome.header.pid) : Number.NaN;
@@ -96,7 +103,7 @@ describe("probe pool", () => {
     const blocked = pool.run("read slow", { path }, generous);
     const others = await Promise.all([pool.run("echo a", 1, generous), pool.run("echo b", 2, generous)]);
     expect(others.map(({ status }) => status)).toEqual(["done", "done"]);
-    expect(pool.processes().running).toBe(2);
+    expect(pool.processes().running).toBeGreaterThanOrEqual(2);
     writeFifo(path, "late but in time");
     const outcome = await blocked;
     expect(outcome.status === "done" && Buffer.from(outcome.payload).toString()).toBe("late but in time");
@@ -105,12 +112,7 @@ describe("probe pool", () => {
   test("a job past its deadline ends as timeout with its step, and the process is killed and replaced", async () => {
     const pool = openPool();
     const before = await pidOf(pool);
-    const path = makeFifo("deadline");
-    expect(await pool.run("read dead", { path }, { deadlineMs: 400 })).toEqual({
-      status: "timeout",
-      step: "open",
-      begun: true,
-    });
+    await hang(pool, "read dead", makeFifo("deadline"));
     await until(() => pool.processes().running === 0, "the killed process is reaped");
     expect(await pidOf(pool)).not.toBe(before);
     expect(() => process.kill(before, 0)).toThrow("ESRCH");
@@ -133,15 +135,16 @@ describe("probe pool", () => {
     const path = join(folder, "slow-machine");
     const pool = openPool({ silenceMs: 300 }, "slow-start");
     const names = Array.from({ length: 4 }, (_, index) => `note ${index}`);
-    await Promise.all(names.map((name) => pool.run(name, { path, milliseconds: 700 }, generous)));
+    await Promise.all(names.map((name) => pool.run(name, { path, milliseconds: 500 }, generous)));
     expect(pool.processes()).toEqual({ running: 1, abandoned: 0 });
   });
 
   test("a job that waits behind slow ones ends as timeout and is not run twice", async () => {
     const path = join(folder, "expired");
-    const pool = openPool({ silenceMs: 5000 });
-    const slow = pool.run("note slow", { path, milliseconds: 600 }, generous);
-    const waiting = pool.run("note waiting", { path, milliseconds: 0 }, { deadlineMs: 300 });
+    const pool = openPool({ silenceMs: 20_000 });
+    await pidOf(pool); // both are sent at once
+    const slow = pool.run("note slow", { path, milliseconds: 1500 }, generous);
+    const waiting = pool.run("note waiting", { path, milliseconds: 0 }, { deadlineMs: 500 });
     expect(await waiting).toMatchObject({ status: "timeout", begun: false });
     expect((await slow).status).toBe("done");
     await pool.run("echo", {}, generous);
@@ -151,31 +154,30 @@ describe("probe pool", () => {
   test("a job whose killed process is not yet gone is stuck and not started again", async () => {
     const pool = openPool();
     const path = makeFifo("stuck");
-    await pool.run("read stuck", { path }, { deadlineMs: 300 });
+    await hang(pool, "read stuck", path);
     // The process is being killed, but nobody has had the chance to reap it.
     const again = await pool.run("read stuck", { path }, { deadlineMs: 300 });
     expect(again).toMatchObject({ status: "stuck", step: "open", pid: expect.any(Number) });
     expect(pool.stuckJobs()).toMatchObject([{ job: "read stuck", step: "open" }]);
     expect((await pool.run("echo", 1, generous)).status).toBe("done");
     await until(() => pool.stuckJobs().length === 0, "reaped");
-    expect((await pool.run("read stuck", { path }, { deadlineMs: 300 })).status).toBe("timeout");
+    await hang(pool, "read stuck", path);
   });
 
   test("a job that hung is tried after those that did not", async () => {
     // Nothing is overtaken here: were the one that hangs first, the other would wait past its deadline.
     const pool = openPool({ silenceMs: 20_000 });
     const path = makeFifo("last");
-    await pool.run("read hung", { path }, { deadlineMs: 300 });
+    await hang(pool, "read hung", path);
     await until(() => pool.stuckJobs().length === 0, "reaped");
-    const hung = pool.run("read hung", { path }, { deadlineMs: 3000 });
-    expect((await pool.run("echo", 1, { deadlineMs: 2500 })).status).toBe("done");
+    const hung = pool.run("read hung", { path }, { deadlineMs: 6000 });
+    expect((await pool.run("echo", 1, { deadlineMs: 5500 })).status).toBe("done");
     expect((await hung).status).toBe("timeout");
   });
 
   test("with too many processes left behind no more are started", async () => {
     const pool = openPool({ maxAbandoned: 1 });
-    const path = makeFifo("capped");
-    await pool.run("read stuck", { path }, { deadlineMs: 300 });
+    await hang(pool, "read stuck", makeFifo("capped"));
     expect(await pool.run("echo", 1, generous)).toEqual({
       status: "failed",
       error: "1 stuck probe processes cannot be ended, no more are started",

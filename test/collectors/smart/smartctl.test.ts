@@ -18,7 +18,7 @@ function program(name: string, script: string): string {
 
 test("what a program prints and how it ends", async () => {
   const smartctl = createSmartctl(program("prints", 'echo "{$*}"; exit 4'), silentLogger);
-  const result = await smartctl.call("/dev/sda", ["--json", "/dev/sda"], 5000);
+  const result = await smartctl.call("/dev/sda", ["--json", "/dev/sda"], 60_000);
   expect(result).toEqual({ end: "exited", exitStatus: 4, stdout: "{--json /dev/sda}\n" });
 });
 
@@ -29,7 +29,7 @@ test("a program that ignores SIGTERM ends at the deadline", async () => {
 
 test("a program that prints without end is cut off", async () => {
   const smartctl = createSmartctl(program("flood", "exec cat /dev/zero"), silentLogger);
-  const result = await smartctl.call("/dev/sda", [], 10_000);
+  const result = await smartctl.call("/dev/sda", [], 60_000);
   expect(result.end).toBe("exited");
   expect(result.end === "exited" && result.stdout.length).toBeLessThan(2 << 20);
 });
@@ -47,7 +47,7 @@ test("a program that leaves another one with the pipe behind is not waited for",
 
 test("a program that is not there is named", async () => {
   const smartctl = createSmartctl(join(folder, "absent"), silentLogger);
-  expect(await smartctl.call("/dev/sda", [], 1000)).toMatchObject({
+  expect(await smartctl.call("/dev/sda", [], 60_000)).toMatchObject({
     end: "failed",
     error: expect.stringContaining("absent"),
   });
