@@ -1,6 +1,7 @@
 import { SQL } from "bun";
-import { chmodSync, existsSync } from "node:fs";
+import { chmodSync, existsSync, realpathSync } from "node:fs";
 import { ExitCode, ExitError } from "../../runtime/exit.ts";
+import { lockFile } from "./file-lock.ts";
 
 /** Where repositories run their statements: outside a transaction, or inside the one that was handed to them. */
 export interface Runner {
@@ -35,6 +36,9 @@ export function redact(url: string): string {
 
 async function openSqlite(filename: string): Promise<Database> {
   const fresh = !existsSync(filename);
+  const cannot = (error: unknown) =>
+    new ExitError(ExitCode.failure, `cannot use the database ${filename}: ${reasonOf(error)}`, { cause: error });
+  const lock = lockOr(filename, cannot);
   const writer = new SQL({ adapter: "sqlite", filename });
   const reader = fresh ? undefined : new SQL({ adapter: "sqlite", filename });
   try {
@@ -44,14 +48,24 @@ async function openSqlite(filename: string): Promise<Database> {
     if (fresh) chmodSync(filename, 0o600);
     await writer`SELECT name FROM sqlite_master LIMIT 1`;
   } catch (error) {
-    throw new ExitError(ExitCode.failure, `cannot use the database ${filename}: ${reasonOf(error)}`, { cause: error });
+    lock.release();
+    throw cannot(error);
   }
-  return sqliteDatabase(writer, reader ?? new SQL({ adapter: "sqlite", filename }));
+  return sqliteDatabase(writer, reader ?? new SQL({ adapter: "sqlite", filename }), lock.release);
+}
+
+function lockOr(filename: string, cannot: (error: unknown) => ExitError): ReturnType<typeof lockFile> {
+  try {
+    // The same file by another name is the same database.
+    return lockFile(existsSync(filename) ? realpathSync(filename) : filename);
+  } catch (error) {
+    throw error instanceof ExitError ? error : cannot(error);
+  }
 }
 
 // A Bun SQL client of SQLite is one connection: a statement issued while a transaction is open would become part of
 // it. Writers therefore queue, and readers have a connection of their own, which sees only what is committed.
-function sqliteDatabase(writer: SQL, reader: SQL): Database {
+function sqliteDatabase(writer: SQL, reader: SQL, release: () => void): Database {
   let tail: Promise<unknown> = Promise.resolve();
   const exclusive = <T>(work: (sql: SQL) => Promise<T>): Promise<T> => {
     const result = tail.then(() => writer.begin(work));
@@ -67,6 +81,7 @@ function sqliteDatabase(writer: SQL, reader: SQL): Database {
       await tail;
       await reader.close();
       await writer.close();
+      release();
     },
   };
 }

@@ -111,10 +111,10 @@ describe.each(engines)("store on $name", (engine) => {
 
   test("a fresh database is made, an existing one is opened", async () => {
     expect(store.created).toBeTrue();
-    const second = await reopen();
-    expect(second.created).toBeFalse();
-    expect(await second.groups.namespaces()).toHaveLength(3);
-    await second.close();
+    await store.close();
+    store = await reopen();
+    expect(store.created).toBeFalse();
+    expect(await store.groups.namespaces()).toHaveLength(3);
     await store.ping();
   });
 

@@ -72,6 +72,18 @@ describe("a server that cannot start says why in one line", () => {
   });
 });
 
+test("a second server on the same database file ends with one line; when the first has stopped it starts", async () => {
+  const data = join(folder, "twice");
+  const first = await startTestServer({ data });
+  const second = await run("--listen", "127.0.0.1:0", "--data", data);
+  expect([second.code, lastLine(second.output)]).toEqual([
+    1,
+    expect.stringContaining("server.db is in use by another"),
+  ]);
+  await first.stop();
+  await (await startTestServer({ data })).stop();
+});
+
 test("the folder and every file in it are for the server only", async () => {
   const data = join(folder, "modes");
   const server = await startTestServer({ data });
