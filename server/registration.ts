@@ -30,6 +30,8 @@ interface RegistrationOptions {
   readonly nodes: Nodes;
   readonly replay: ReplayMemory;
   readonly now: () => number;
+  /** Silence after which a node counts as down. */
+  readonly downAfterMs: number;
 }
 
 /** Where a node goes that names no group and whose token names none. */
@@ -41,6 +43,7 @@ interface Claim {
   readonly keyId: string | undefined;
   readonly ipAddress: string;
   readonly nowMs: number;
+  readonly downAfterMs: number;
 }
 
 export function createRegistration({
@@ -50,6 +53,7 @@ export function createRegistration({
   nodes,
   replay,
   now,
+  downAfterMs,
 }: RegistrationOptions): Registration {
   const prove = async (
     { proof, public_key: publicKey }: RegistrationRequest,
@@ -102,7 +106,8 @@ export function createRegistration({
       const { credential } = parseBootstrapToken(request.token);
       const tokenHash = hashCredential(credential);
       const keyId = await prove(request, tokenHash);
-      const claim: Claim = { request, tokenHash, keyId, ipAddress: addressOf(request, caller.address), nowMs: now() };
+      const ipAddress = addressOf(request, caller.address);
+      const claim: Claim = { request, tokenHash, keyId, ipAddress, nowMs: now(), downAfterMs };
       const { target, token, created } = await store.transaction(async (tx) => {
         const outcome = await admit(tx, claim);
         const change = {
@@ -177,10 +182,21 @@ async function takeOver(tx: Tables, claim: Claim, token: TokenRecord, old: Targe
   // Or a token for one group would hand out the checks of another, by nothing but a host name.
   for (const id of old.group_ids) assertGroupAllowed(token, id);
   const sameMachine = request.instance_id !== undefined ? request.instance_id === old.instance_id : keyId === undefined;
+  if (!sameMachine) assertSilent(old, claim);
   const repeated = keyId === undefined && sameMachine && old.token_id === token.id;
   if (!repeated) assertUsable(token, claim.nowMs, { uses: true });
   const used = sameMachine ? token : await consume(tx, token, claim.nowMs);
   return { target: await refresh(tx, old, claim, token), token: used, created: false };
+}
+
+/** Or whoever has a token and knows a host name could push out the machine that bears it. */
+function assertSilent({ hostname, key_id, last_seen_at = 0 }: Target, { nowMs, downAfterMs }: Claim): void {
+  const silentMs = nowMs - last_seen_at;
+  if (key_id === undefined || silentMs >= downAfterMs) return;
+  const wait = `another instance takes its record over after ${downAfterMs / 1000} s of silence, or once the target is deleted`;
+  const retryAfterSeconds = Math.ceil((downAfterMs - silentMs) / 1000);
+  const message = `${hostname} was here ${Math.round(silentMs / 1000)} s ago: ${wait}`;
+  throw new ConflictError("IN_USE", message, { hostname, retry_after_seconds: retryAfterSeconds });
 }
 
 /** New facts about a known node. Groups stay as they are: an admin may have moved it since. */

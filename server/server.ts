@@ -73,12 +73,13 @@ async function listen({ config, log, now, store, identity }: ListenOptions): Pro
   const nodes = createNodes(store, now);
   const bundles = createBundles({ store, identity, revisions, log, now });
   const polls = createPolls({ bundles, nodes, revisions });
+  const downAfterMs = config.nodes.down_after_seconds * 1000;
   const liveness = startLiveness({
     store,
     log,
     now,
     flushIntervalMs: config.nodes.heartbeat_write_seconds * 1000,
-    downAfterMs: config.nodes.down_after_seconds * 1000,
+    downAfterMs,
   });
   const callers = new WeakMap<Request, Caller>();
   const callerOf = (request: Request): Caller => callers.get(request) ?? unidentified();
@@ -97,7 +98,7 @@ async function listen({ config, log, now, store, identity }: ListenOptions): Pro
     startedAtMs: now(),
     refusals: createRefusals({ store, log, now }),
     auth: createAuth({ store, nodes, fleet: identity.fleet, replay, now }),
-    registration: createRegistration({ store, identity, bundles, nodes, replay, now }),
+    registration: createRegistration({ store, identity, bundles, nodes, replay, now, downAfterMs }),
     registrationLimit: {
       attempts: createRateLimit({ perSecond, burst }, now),
       failures: createRateLimit(

@@ -168,7 +168,8 @@ export function toFailure(error: unknown, { token_file, url }: ServerConfig): Re
     return { code, message: `${error.message}${cause}`, permanent: false, retryAfterMs: undefined };
   }
   const { status, message, retryAfterMs } = error;
-  const permanent = status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429;
+  // 409: the machine that had this host name may still be there; it will have been silent for long enough.
+  const permanent = status >= 400 && status < 500 && ![408, 409, 425, 429].includes(status);
   return { code, message: permanent ? `${message}: ${remedy(status, token_file)}` : message, permanent, retryAfterMs };
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createSigningKey } from "../../protocol/keys.ts";
+import { waitFor } from "../harness/wait.ts";
 import { codeOf, startTestServer, type TestServer } from "./harness.ts";
 
 const targets = async (server: TestServer) =>
@@ -102,12 +103,14 @@ describe("uses", () => {
 
 describe("who a registration is", () => {
   test("a new instance under an old host name takes the record over; the old key is void", async () => {
-    await using server = await startTestServer();
+    let nowMs = Date.now();
+    await using server = await startTestServer({ now: () => nowMs, config: { nodes: { down_after_seconds: 60 } } });
     const token = await server.createToken();
     const group = await server.call<{ id: string }>("POST", "/api/v1/groups", {
       body: { name: "kept", namespace: "logical" },
     });
     const old = await server.register(token.token, { extra: { instance_id: "i-1", primary_group: "logical:kept" } });
+    nowMs += 61_000;
     const replaced = await server.register(token.token, { extra: { instance_id: "i-2" } });
     expect(replaced.body).toMatchObject({ node_id: old.body.node_id, created: false, groups: [{ id: group.body.id }] });
     expect(await usesOf(server, token.id)).toBe(2);
@@ -115,6 +118,30 @@ describe("who a registration is", () => {
       server.nodeCall({ id: old.body.node_id, key }, "GET", "/api/v1/nodes/self/bundle");
     expect((await bundle(replaced.key)).status).toBe(200);
     expect((await bundle(old.key)).status).toBe(401);
+  });
+
+  test("the record of a node that is alive is not taken over", async () => {
+    let nowMs = Date.now();
+    const config = { nodes: { down_after_seconds: 60, heartbeat_write_seconds: 0.1 } };
+    await using server = await startTestServer({ now: () => nowMs, config });
+    const token = await server.createToken();
+    const alive = await server.register(token.token, { extra: { instance_id: "i-1" } });
+    const node = { id: alive.body.node_id, key: alive.key };
+    const bundle = () => server.nodeCall(node, "GET", "/api/v1/nodes/self/bundle", { nowMs });
+    nowMs += 50_000;
+    expect((await bundle()).status).toBe(200);
+    await waitFor("the heartbeat to be written", async () => {
+      const { body } = await server.call<{ last_seen: string }>("GET", `/api/v1/targets/${node.id}`);
+      return Date.parse(body.last_seen) === nowMs;
+    });
+    nowMs += 50_000;
+    const refused = await server.register(token.token, { extra: { instance_id: "i-2" } });
+    expect([refused.status, codeOf(refused)]).toEqual([409, "IN_USE"]);
+    expect(refused.body).toMatchObject({ error: { message: expect.stringContaining("was here 50 s ago") } });
+    expect(await usesOf(server, token.id)).toBe(1);
+    expect((await bundle()).status).toBe(200);
+    nowMs += 61_000;
+    expect((await server.register(token.token, { extra: { instance_id: "i-2" } })).status).toBe(200);
   });
 
   test("the same instance with a new key keeps its id and takes no use", async () => {
