@@ -4,11 +4,13 @@ import { selfCommand } from "../runtime/self.ts";
 import { type BackgroundContext, defineBackgroundCollector } from "./collector.ts";
 import { createDeviceComparison, readExpected } from "./mounts/expected.ts";
 import { toFilesystemFamilies } from "./mounts/families.ts";
+import { findKernelTrouble } from "./mounts/kernel-trouble.ts";
 import { createMountFilter } from "./mounts/filter.ts";
 import { FilesystemOptions } from "./mounts/options.ts";
 import { toMountFamilies } from "./mounts/own-families.ts";
 import { createPoolClient } from "./mounts/pool-client.ts";
 import { createMountProber, type MountProber, type ProberSettings } from "./mounts/prober.ts";
+import { readTextIfPresent } from "./read.ts";
 import { readMountTable, stripRoot } from "./mounts/table.ts";
 
 /** How long the first page after the start waits for mounts that have not been asked yet. */
@@ -59,8 +61,9 @@ interface RunningProber {
 function startProber(
   options: FilesystemOptions,
   isWatched: ProberSettings["isWatched"],
-  { host, log }: BackgroundContext,
+  { host, log, events }: BackgroundContext,
 ): RunningProber {
+  const bootId = readTextIfPresent(`${host.procPath}/sys/kernel/random/boot_id`)?.trim();
   const probes = createPoolClient({
     command: selfCommand("probe", "mount"),
     maxStuckProbes: options.max_stuck_probes,
@@ -72,6 +75,7 @@ function startProber(
     readTable: () => readMountTable(host),
     toHostPath: (mountPoint) => stripRoot(host.rootPath, mountPoint),
     toLocalPath: (hostPath) => join(host.rootPath, hostPath),
+    kernelTrouble: (mount) => findKernelTrouble(mount, { events, sysPath: host.sysPath, bootId }),
     isSameDevice: createDeviceComparison(host.rootPath),
     log,
     now: () => ({ monotonicMs: performance.now(), epochMs: Date.now() }),

@@ -24,6 +24,7 @@ const words: Readonly<Record<string, string>> = {
   memory_failure: "the kernel has given up a page of bad memory",
   memory_uncorrected: "uncorrected memory errors",
   nfs_not_responding: "the NFS server does not respond",
+  nfs_writeback_hung: "processes hang in writing back to an NFS server",
   nvme_gone: "the NVMe controller is gone",
   nvme_reset: "the NVMe controller was reset",
   nvme_timeout: "NVMe commands timed out",

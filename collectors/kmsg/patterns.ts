@@ -170,6 +170,15 @@ const patterns: readonly Pattern[] = [
   ),
   on("buffer_io_error", "disk", "warning", "Buffer I/O error on dev(?:ice)? (?<device>[^ ,]+), logical block \\d+"),
   on("beyond_end_of_device", "disk", "critical", "attempt to access beyond end of device"),
+  // Says that what was before is over: somebody has checked or changed the disk.
+  on("filesystem_mounted", "disk", "info", "EXT4-fs \\((?<device>[^)]+)\\): (?:re-)?mounted filesystem"),
+  on(
+    "filesystem_mounted",
+    "disk",
+    "info",
+    "XFS \\((?<device>[^)]+)\\): (?:Mounting V\\d Filesystem|Ending (?:clean mount|recovery))",
+  ),
+  on("filesystem_mounted", "disk", "info", "BTRFS info \\(device (?<device>[^)]+)\\): first mount of filesystem"),
   on(
     "filesystem_read_only",
     "disk",
@@ -204,6 +213,13 @@ const patterns: readonly Pattern[] = [
     "nfs: server (?<device>\\S+) not responding, (?:timed out|still trying)",
   ),
   on("nfs_responding", "mount", "info", "nfs: server (?<device>\\S+) OK"),
+  // A frame of a stack trace; a question mark in front says that it may be a leftover.
+  on(
+    "nfs_writeback_hung",
+    "mount",
+    "critical",
+    "^ +(?:nfs_lock_and_join_requests|nfs_wb_all|nfs_page_async_flush|nfs_writepages_callback)\\+0x",
+  ),
   on("nfs_lock_lost", "mount", "critical", "nfs4_reclaim_open_state: Lock reclaim failed"),
   on("lustre_error", "mount", "warning", "LustreError: "),
   on("nic_module_error", "nic", "warning", `${mlx5}Port module event\\[error\\]: module \\d+, `),

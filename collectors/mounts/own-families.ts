@@ -49,6 +49,10 @@ const families = {
     "aami_mount_write_test_stuck_seconds",
     "Time since the start of a write that does not come back (a frozen filesystem), in seconds; 0 when there is none.",
   ),
+  writeStopped: gauge(
+    "aami_mount_write_test_stopped_info",
+    "Write tests of the mount are suspended because of this event in the kernel log, value is always 1.",
+  ),
   stuckProbes: gauge(
     "aami_mount_stuck_probes",
     "Probe processes that wait in the kernel and cannot be killed, those of unmounted filesystems included.",
@@ -107,6 +111,7 @@ function addWriteTest(set: FamilySet, status: MountStatus): void {
   set.add(families.writeDuration, labels, write.durationSeconds);
   set.add(families.writeLastSuccess, labels, write.lastSuccessEpochSeconds);
   set.add(families.writeStuck, labels, write.stuckSeconds);
+  if (write.stoppedBy !== undefined) set.add(families.writeStopped, { ...labels, event: write.stoppedBy }, 1);
 }
 
 function toNumber(flag: boolean | undefined): number | undefined {

@@ -28,6 +28,8 @@ export interface ProberDependencies {
   readonly toHostPath: (mountPoint: string) => string;
   /** Where this process reaches a path of the host. */
   readonly toLocalPath: (hostPath: string) => string;
+  /** The event of the kernel log that speaks against writing to a mount, if any. */
+  readonly kernelTrouble: (mount: Mount) => string | undefined;
   readonly isSameDevice: (source: string, mount: Mount) => boolean;
   readonly log: Logger;
   readonly now: () => Instant;

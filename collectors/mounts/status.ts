@@ -28,6 +28,8 @@ export interface WriteStatus {
   readonly durationSeconds?: number;
   readonly lastSuccessEpochSeconds?: number;
   readonly stuckSeconds: number;
+  /** The event of the kernel log after which nothing is written any more. */
+  readonly stoppedBy?: string;
 }
 
 export interface ExpectedStatus {

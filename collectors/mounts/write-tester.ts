@@ -27,16 +27,20 @@ export interface WriteTester {
 export interface WriteTesterDependencies {
   readonly settings: WriteTestSettings;
   readonly probes: MountProbes;
+  /** The event of the kernel log that speaks against writing, if any. */
+  readonly kernelTrouble: (mount: Mount) => string | undefined;
   readonly log: Logger;
   readonly now: () => Instant;
   readonly random: () => number;
 }
 
+/** The kernel log is asked this often. */
+const troubleIntervalMs = 10_000;
 /** A freeze for a snapshot or a backup is over sooner than this. */
 export const frozenSeconds = 60;
 
 export function createWriteTester(request: ProbeRequest, dependencies: WriteTesterDependencies): WriteTester {
-  const { settings, probes, log, now, random } = dependencies;
+  const { settings, probes, kernelTrouble, log, now, random } = dependencies;
   const write = {
     directory: join(request.path, settings.directory),
     nodeName: settings.nodeName,
@@ -47,6 +51,7 @@ export function createWriteTester(request: ProbeRequest, dependencies: WriteTest
   let dueAt = now().monotonicMs + jittered() * random();
   let running: { readonly startedAt: number; stuck: boolean; reported: boolean } | undefined;
   let last: Omit<WriteStatus, "stuckSeconds"> = {};
+  let trouble: { readonly askedAt: number; readonly event: string | undefined } | undefined;
 
   const start = (mount: Mount): void => {
     running = { startedAt: now().monotonicMs, stuck: false, reported: false };
@@ -77,6 +82,18 @@ export function createWriteTester(request: ProbeRequest, dependencies: WriteTest
     });
   };
 
+  const stoppedBy = (mount: Mount): string | undefined => {
+    const { monotonicMs } = now();
+    if (trouble !== undefined && monotonicMs - trouble.askedAt < troubleIntervalMs) return trouble.event;
+    const before = trouble?.event;
+    const event = kernelTrouble(mount);
+    trouble = { askedAt: monotonicMs, event };
+    if (event === before) return event;
+    if (event !== undefined) log.warn("write tests stop after trouble in the kernel log", { ...nameOf(mount), event });
+    else log.info("write tests go on", nameOf(mount));
+    return event;
+  };
+
   const stuckSeconds = (): number => (running?.stuck ? (now().monotonicMs - running.startedAt) / 1000 : 0);
   return {
     tick: (mount, mountIsFine) => {
@@ -84,10 +101,18 @@ export function createWriteTester(request: ProbeRequest, dependencies: WriteTest
         running.reported = true;
         log.warn("filesystem is frozen, a write does not come back", nameOf(mount));
       }
-      if (running !== undefined || now().monotonicMs < dueAt || !mountIsFine || isReadOnly(mount)) return;
+      const isStopped = stoppedBy(mount) !== undefined;
+      if (isStopped || running !== undefined || now().monotonicMs < dueAt || !mountIsFine || isReadOnly(mount)) return;
       dueAt = now().monotonicMs + jittered();
       start(mount);
     },
-    status: () => ({ ...last, stuckSeconds: stuckSeconds() }),
+    status: () => {
+      const event = trouble?.event;
+      if (event === undefined) return { ...last, stuckSeconds: stuckSeconds() };
+      // What the last test found is no longer looked after.
+      const { lastSuccessEpochSeconds } = last;
+      const known = lastSuccessEpochSeconds === undefined ? {} : { lastSuccessEpochSeconds };
+      return { ...known, stuckSeconds: stuckSeconds(), stoppedBy: event };
+    },
   };
 }

@@ -22,6 +22,7 @@ interface Probe {
 function createScene(mountinfo: string, rootPath = "/") {
   let seconds = 1000;
   let table = mountinfo;
+  let trouble: string | undefined;
   let out: Probe[] = [];
   const started: string[] = [];
   const lines: string[] = [];
@@ -51,6 +52,7 @@ function createScene(mountinfo: string, rootPath = "/") {
     readTable: () => parseMountInfo(table),
     toHostPath: (mountPoint) => stripRoot(rootPath, mountPoint),
     toLocalPath: (hostPath) => join(rootPath, hostPath),
+    kernelTrouble: () => trouble,
     isSameDevice: () => false,
     log: createLogger({ write: (line) => void lines.push(JSON.parse(line).msg) }),
     now: () => ({ monotonicMs: seconds * 1000, epochMs: seconds * 1000 }),
@@ -66,6 +68,7 @@ function createScene(mountinfo: string, rootPath = "/") {
     prober,
     started,
     lines,
+    setTrouble: (event: string | undefined) => void (trouble = event),
     setTable: (text: string) => void (table = text),
     later: (by: number) => {
       seconds += by;
@@ -221,6 +224,33 @@ test("the write test waits for its time, a good mount and room, and a freeze lea
   events.released();
   expect(scene.of("/w").write).toMatchObject({ success: false, stuckSeconds: 0 });
   expect(writes()).toBe(before);
+});
+
+test("after trouble in the kernel log nothing is written until it is over", () => {
+  const scene = createScene(local(1, "/w"));
+  scene.prober.refresh();
+  scene.answer("/w");
+  scene.later(310);
+  scene.answer("/w");
+  scene.answer("/w", { ...good, wrote: true });
+  expect(scene.of("/w").write).toMatchObject({ success: true });
+  const written = scene.of("/w").write?.lastSuccessEpochSeconds;
+  scene.setTrouble("filesystem_error");
+  for (let round = 0; round < 40; round++) {
+    scene.later(31);
+    expect(scene.outNow()).toEqual(["/w"]);
+    scene.answerAll();
+  }
+  expect(scene.of("/w").write).toEqual({
+    stuckSeconds: 0,
+    stoppedBy: "filesystem_error",
+    ...(written !== undefined && { lastSuccessEpochSeconds: written }),
+  });
+  expect(scene.lines).toEqual(["write tests stop after trouble in the kernel log"]);
+  scene.setTrouble(undefined);
+  scene.later(31);
+  expect(scene.outNow()).toEqual(["/w", "/w"]);
+  expect(scene.lines).toContain("write tests go on");
 });
 
 const page = (scene: ReturnType<typeof createScene>): string[] =>

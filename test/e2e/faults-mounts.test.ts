@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mountAutofs, mountFuse, mountImage, runTool, startTool } from "../equipment/broken-mounts.ts";
@@ -131,6 +131,35 @@ function testRealMounts(): void {
       now.value("aami_mount_readonly_expected_mismatch", ext4.mountPoint) === 1;
     const readOnly = await watch.until("read-only", isMismatch);
     expect(readOnly.value("node_filesystem_readonly", ext4.mountPoint)).toBe(1);
+  });
+
+  test("after an error of the filesystem in the kernel log nothing is written to it", async () => {
+    using ext4 = mountImage(folder, "faulty", "ext4");
+    const { mountPoint, device } = ext4;
+    const write_tests = { mount_points: [mountPoint], interval_seconds: 1, timeout_seconds: 1, node_name: "node-1" };
+    await using watch = watchMounts(folder, { write_tests });
+    await watch.until("a write", (page) => page.value("aami_mount_write_test_success", mountPoint) === 1);
+    const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    const told = {
+      source: "kmsg",
+      kind: "filesystem_error",
+      severity: "critical",
+      device,
+      message: "for a test",
+    } as const;
+    watch.events.record({ ...told, key: `kmsg:${bootId}:1`, atMs: Date.now() });
+    const stopped = await watch.until(
+      "the end of the writes",
+      (page) => page.label("aami_mount_write_test_stopped_info", mountPoint, "event") === "filesystem_error",
+    );
+    const lastWrite = stopped.value("aami_mount_write_test_last_success_timestamp_seconds", mountPoint);
+    expect(lastWrite).toBeGreaterThan(0);
+    await watch.rounds(20, mountPoint, (page) => {
+      expect(page.value("aami_mount_write_test_success", mountPoint)).toBeUndefined();
+      expect(page.value("aami_mount_write_test_last_success_timestamp_seconds", mountPoint)).toBe(lastWrite);
+      isComplete(mountPoint)(page);
+    });
+    expect(watch.warnings(mountPoint)).toEqual(["write tests stop after trouble in the kernel log"]);
   });
 
   test("a frozen filesystem: only the write test notices, and it leaves nothing behind", async () => {

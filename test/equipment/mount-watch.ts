@@ -1,5 +1,5 @@
 import { Value } from "@sinclair/typebox/value";
-import { createEventLog } from "../../collectors/events.ts";
+import { createEventLog, type EventLog } from "../../collectors/events.ts";
 import { encodeFamilies } from "../../collectors/exposition.ts";
 import { filesystem } from "../../collectors/filesystem.ts";
 import { FilesystemOptions } from "../../collectors/mounts/options.ts";
@@ -19,6 +19,8 @@ export interface MountWatch extends AsyncDisposable {
   until(what: string, satisfies: (page: MountPage) => boolean, always?: (page: MountPage) => void): Promise<MountPage>;
   /** Waits for this many further good probes of a mount. */
   rounds(count: number, mountPoint: string, always?: (page: MountPage) => void): Promise<void>;
+  /** What other collectors have seen. */
+  readonly events: EventLog;
   /** Messages of the log at warn and above that name this mount. */
   warnings(mountPoint: string): readonly string[];
 }
@@ -47,7 +49,8 @@ export function watchMounts(folder: string, options: Record<string, unknown> = {
     run: () => Promise.reject(new Error("no programs")),
     skipped: () => {},
   };
-  collector.start({ host, log, events: createEventLog({ log }) });
+  const events = createEventLog({ log });
+  collector.start({ host, log, events });
   let isFirstPage = true;
   const page = async (): Promise<MountPage> => {
     let hasWaited = false;
@@ -72,6 +75,7 @@ export function watchMounts(folder: string, options: Record<string, unknown> = {
   return {
     page,
     until,
+    events,
     rounds: async (count, mountPoint, always) => {
       let last: number | undefined;
       let seen = -1;
