@@ -58,6 +58,17 @@ export const ServerConfig = t.Object(
       },
       { default: {}, additionalProperties: false },
     ),
+    audit: t.Object(
+      {
+        keep_days: t.Integer({
+          default: 400,
+          minimum: 1,
+          maximum: 36_500,
+          description: "Rows of the audit log that are older are removed.",
+        }),
+      },
+      { default: {}, additionalProperties: false },
+    ),
     log: t.Object(
       {
         level: t.Union([t.Literal("debug"), t.Literal("info"), t.Literal("warn"), t.Literal("error")], {

@@ -17,6 +17,7 @@ import { createNodes } from "./nodes.ts";
 import { createPolls } from "./polls.ts";
 import { createRefusals } from "./refusals.ts";
 import { createRegistration } from "./registration.ts";
+import { startRetention } from "./retention.ts";
 import { watchRevisions } from "./revisions.ts";
 import { seedDefaults, type ShippedTemplate } from "./seed.ts";
 import { openStore, type Store } from "./store/store.ts";
@@ -81,6 +82,7 @@ async function listen({ config, log, now, store, identity }: ListenOptions): Pro
     flushIntervalMs: config.nodes.heartbeat_write_seconds * 1000,
     downAfterMs,
   });
+  const retention = startRetention({ store, log, now, keepDays: config.audit.keep_days });
   const callers = new WeakMap<Request, Caller>();
   const callerOf = (request: Request): Caller => callers.get(request) ?? unidentified();
   const { attempts_per_second: perSecond, attempts_burst: burst } = config.registration;
@@ -130,6 +132,7 @@ async function listen({ config, log, now, store, identity }: ListenOptions): Pro
       revisions.stop();
       await app.stop(false);
       await liveness.stop();
+      await retention.stop();
       await store.close();
     },
   };

@@ -22,12 +22,15 @@ export function nodeRoutes(services: Services): AnyElysia {
 
   // Each one is a write to disk; a daemon sends one every few seconds at the most.
   const reports = createRateLimit({ perSecond: 1, burst: 30 }, services.now);
+  // A daemon rests for a second between two polls.
+  const requests = createRateLimit({ perSecond: 1, burst: 60 }, services.now);
 
   return createRoutes("/api/v1/nodes/self", "nodes")
     .get(
       "/bundle",
       async ({ request }) => {
         const nodeId = nodeOf(request);
+        requests.take(nodeId);
         const applied = /^\d{1,16}\.\d{1,16}$/.exec(request.headers.get(appliedRevisionHeader) ?? "")?.[0];
         liveness.seen(nodeId, applied);
         const etag = request.headers.get("if-none-match") ?? undefined;
@@ -80,10 +83,14 @@ function waitSeconds(request: Request): number {
   return Math.min(maxWaitSeconds, Number(wanted ?? 0));
 }
 
-export function blobRoutes({ store }: Services): AnyElysia {
+export function blobRoutes({ store, now, callerOf }: Services): AnyElysia {
+  // Twice as many as one bundle may need, at once.
+  const reads = createRateLimit({ perSecond: 5, burst: 2 * Limits.checks }, now);
   return createRoutes("/api/v1/blobs", "nodes").get(
     "/:hash",
-    async ({ params: { hash } }) => {
+    async ({ request, params: { hash } }) => {
+      const { principal } = callerOf(request);
+      if (principal.kind === "node") reads.take(principal.nodeId);
       const content = (await store.policies.script(hash)) ?? missing("blob", hash);
       const headers = {
         etag: `"${hash}"`,

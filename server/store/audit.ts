@@ -16,9 +16,11 @@ export interface AuditEntry {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-/** Rows are only ever added. */
+/** Rows are added, never changed, and removed only by their age. */
 export interface AuditStore {
   append(entry: AuditEntry): Promise<void>;
+  /** The oldest rows, `limit` at the most; how many there were. */
+  removeBefore(atMs: number, limit: number): Promise<number>;
   list(page: Page): Promise<Listing<AuditEntry>>;
 }
 
@@ -28,6 +30,11 @@ export function createAuditStore({ read, write }: Runner): AuditStore {
       write(async (sql) => {
         const row = { ...entry, resource_id: entry.resource_id ?? null, details: JSON.stringify(entry.details) };
         await sql`INSERT INTO audit ${sql(row)}`;
+      }),
+    removeBefore: (atMs, limit) =>
+      write(async (sql) => {
+        const oldest = sql`SELECT id FROM audit WHERE at < ${atMs} ORDER BY at, id LIMIT ${limit}`;
+        return (await sql`DELETE FROM audit WHERE id IN (${oldest}) RETURNING id`).length;
       }),
     list: ({ limit, offset }) =>
       read(async (sql) => {

@@ -350,6 +350,10 @@ describe.each(engines)("store on $name", (engine) => {
       details: { path: "x" },
     };
     await store.audit.append(entry);
+    for (const at of [1, 2]) await store.audit.append({ ...entry, id: id(), at });
+    const total = async () => (await store.audit.list(everything)).total;
+    expect([await store.audit.removeBefore(nowMs, 1), await total()]).toEqual([1, 2]);
+    expect([await store.audit.removeBefore(nowMs, 100), await total()]).toEqual([1, 1]);
     expect((await store.audit.list(everything)).items).toEqual([entry]);
   });
 

@@ -256,6 +256,51 @@ test("a proof works once, for one request and within five minutes", async () => 
   });
 });
 
+describe("a node that floods", () => {
+  const flood = async (server: TestServer, node: TestNode, path: string, count: number) => {
+    const statuses = new Map<number, number>();
+    for (let sent = 0; sent < count; sent += 50) {
+      const batch = Array.from({ length: Math.min(50, count - sent) }, () => server.nodeCall(node, "GET", path));
+      for (const { status } of await Promise.all(batch)) statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    }
+    return statuses;
+  };
+
+  test.each([
+    ["polls", path, 60, 200],
+    ["scripts", `/api/v1/blobs/${"0".repeat(64)}`, 1000, 404],
+  ])(
+    "%s: is told to wait, and others are served",
+    async (_name, address, burst, usual) => {
+      const startedAtMs = Date.now();
+      await using server = await startTestServer({ now: () => startedAtMs });
+      const [node, other] = [await enrol(server, "loud"), await enrol(server, "quiet")];
+      expect(await flood(server, node, address, burst + 5)).toEqual(
+        new Map([
+          [usual, burst],
+          [429, 5],
+        ]),
+      );
+      const refused = await server.nodeCall(node, "GET", address);
+      expect(refused.headers.get("retry-after")).toBe("1");
+      expect((await server.nodeCall(other, "GET", address)).status).toBe(usual);
+    },
+    60_000,
+  );
+});
+
+test("audit rows leave when they are old enough", async () => {
+  const first = await startTestServer();
+  const start = Date.now();
+  await addPolicy(first, {});
+  await first.stop();
+  await using second = await startTestServer({ data: first.data, now: () => start + 401 * 24 * 3600 * 1000 });
+  await waitFor("the old rows to be gone", async () => {
+    const { body } = await second.call<{ data: unknown[] }>("GET", "/api/v1/audit?limit=10");
+    return body.data.length === 0;
+  });
+});
+
 describe("status reports", () => {
   const send = (server: TestServer, node: TestNode, report: Record<string, unknown>) =>
     server.nodeCall(node, "POST", "/api/v1/nodes/self/status", { body: JSON.stringify(report) });
