@@ -1,7 +1,7 @@
 import type { Labels, MetricFamily, MetricType, Sample } from "./collector.ts";
 
 /** What a family is called, before it has series. */
-export type FamilyHead = Omit<MetricFamily, "samples">;
+export type FamilyHead = Pick<MetricFamily, "name" | "help" | "type">;
 
 export const gauge = (name: string, help: string): FamilyHead => head("gauge", name, help);
 export const counter = (name: string, help: string): FamilyHead => head("counter", name, help);
@@ -26,20 +26,26 @@ export interface FamilySet {
   list(): MetricFamily[];
 }
 
+const noLabels: Labels = {};
+
 export function createFamilySet(): FamilySet {
   const byName = new Map<string, FamilyHead & { samples: Sample[] }>();
-  const add: FamilySet["add"] = (family, labels, value) => {
-    if (value === undefined) return;
-    const known = byName.get(family.name);
-    if (known === undefined) byName.set(family.name, { ...family, samples: [{ labels, value }] });
-    else known.samples.push({ labels, value });
+  const samplesOf = (type: MetricType, name: string, help: string): Sample[] => {
+    const known = byName.get(name);
+    if (known !== undefined) return known.samples;
+    const samples: Sample[] = [];
+    byName.set(name, { name, help, type, samples });
+    return samples;
   };
   const adder =
     (type: MetricType): AddSample =>
-    (name, help, value, labels = {}) =>
-      add(head(type, name, help), labels, value);
+    (name, help, value, labels = noLabels) => {
+      if (value !== undefined) samplesOf(type, name, help).push({ labels, value });
+    };
   return {
-    add,
+    add: ({ type, name, help }, labels, value) => {
+      if (value !== undefined) samplesOf(type, name, help).push({ labels, value });
+    },
     counter: adder("counter"),
     gauge: adder("gauge"),
     untyped: adder("untyped"),

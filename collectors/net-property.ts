@@ -21,8 +21,9 @@ export function readNetProperty(host: Host, device: string, file: string): strin
 /** The same as a number, decimal or 0x. */
 export function readNetNumber(host: Host, device: string, file: string): number | undefined {
   const text = readNetProperty(host, device, file);
+  if (text === undefined) return undefined;
   try {
-    return text === undefined ? undefined : parseNumber(text);
+    return parseNumber(text);
   } catch (error) {
     host.skipped(`${host.sysPath}/class/net/${device}/${file}`, error);
     return undefined;

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { type Static, Type } from "@sinclair/typebox";
 import { defineCollector, NoDataError } from "./collector.ts";
-import { createFamilySet, type FamilySet } from "./families.ts";
+import { counter, createFamilySet, type FamilyHead, type FamilySet, gauge } from "./families.ts";
 import type { Host } from "./host.ts";
 import { readNetNumber, readNetProperty } from "./net-property.ts";
 import { addNetlinkClasses } from "./netclass-netlink.ts";
@@ -71,25 +71,30 @@ function listDevices(sysPath: string): string[] {
   }
 }
 
-/** Series name, type and file, in /sys/class/net/DEVICE. */
+const property = (declare: typeof gauge, name: string, file: string): readonly [FamilyHead, string] => [
+  declare(`node_network_${name}`, `Network device property: ${name}`),
+  file,
+];
+
+/** Each with its file in /sys/class/net/DEVICE. */
 const properties = [
-  ["address_assign_type", "gauge", "addr_assign_type"],
-  ["carrier", "gauge", "carrier"],
-  ["carrier_changes_total", "counter", "carrier_changes"],
-  ["carrier_up_changes_total", "counter", "carrier_up_count"],
-  ["carrier_down_changes_total", "counter", "carrier_down_count"],
-  ["device_id", "gauge", "dev_id"],
-  ["dormant", "gauge", "dormant"],
-  ["flags", "gauge", "flags"],
-  ["iface_id", "gauge", "ifindex"],
-  ["iface_link", "gauge", "iflink"],
-  ["iface_link_mode", "gauge", "link_mode"],
-  ["mtu_bytes", "gauge", "mtu"],
-  ["name_assign_type", "gauge", "name_assign_type"],
-  ["net_dev_group", "gauge", "netdev_group"],
-  ["transmit_queue_length", "gauge", "tx_queue_len"],
-  ["protocol_type", "gauge", "type"],
-] as const;
+  property(gauge, "address_assign_type", "addr_assign_type"),
+  property(gauge, "carrier", "carrier"),
+  property(counter, "carrier_changes_total", "carrier_changes"),
+  property(counter, "carrier_up_changes_total", "carrier_up_count"),
+  property(counter, "carrier_down_changes_total", "carrier_down_count"),
+  property(gauge, "device_id", "dev_id"),
+  property(gauge, "dormant", "dormant"),
+  property(gauge, "flags", "flags"),
+  property(gauge, "iface_id", "ifindex"),
+  property(gauge, "iface_link", "iflink"),
+  property(gauge, "iface_link_mode", "link_mode"),
+  property(gauge, "mtu_bytes", "mtu"),
+  property(gauge, "name_assign_type", "name_assign_type"),
+  property(gauge, "net_dev_group", "netdev_group"),
+  property(gauge, "transmit_queue_length", "tx_queue_len"),
+  property(gauge, "protocol_type", "type"),
+];
 
 const upHelp = "Value is 1 if operstate is 'up', 0 otherwise.";
 
@@ -115,10 +120,8 @@ function addDevice(out: FamilySet, device: string, { host, ignoreInvalidSpeed }:
     adminstate: flags === undefined ? "unknown" : (flags & 1) === 1 ? "up" : "down",
     ifalias: text("ifalias"),
   });
-  for (const [name, type, file] of properties) {
-    const value = file === "flags" ? flags : number(file);
-    out[type](`node_network_${name}`, `Network device property: ${name}`, value, { device });
-  }
+  const labels = { device };
+  for (const [family, file] of properties) out.add(family, labels, file === "flags" ? flags : number(file));
   // Megabits; -1 where the link is down, which node_exporter publishes as -125000.
   const speed = number("speed");
   if (speed === undefined || (ignoreInvalidSpeed && speed < 0)) return;

@@ -19,17 +19,18 @@ const linkStatistics = [
 const IFLA_STATS = 7;
 const IFLA_STATS64 = 23;
 
-export function toCounters(attributes: ReadonlyMap<number, Buffer>): Map<string, number> | undefined {
+export function toCounters(attributes: Pick<ReadonlyMap<number, Buffer>, "get">): Map<string, number> | undefined {
   const wide = attributes.get(IFLA_STATS64);
   const bytes = wide ?? attributes.get(IFLA_STATS);
   if (bytes === undefined) return undefined;
   const width = wide === undefined ? 4 : 8;
   const counters = new Map<string, number>();
-  for (const [index, name] of linkStatistics.entries()) {
-    const offset = index * width;
+  let offset = 0;
+  for (const name of linkStatistics) {
     // receive_nohandler is the youngest field: older kernels send a shorter structure, and node_exporter then says 0.
     const known = offset + width <= bytes.length;
     counters.set(name, known ? readCounter(bytes, offset, width) : 0);
+    offset += width;
   }
   return counters;
 }
@@ -62,32 +63,32 @@ export function parseNetDev(text: string, host: Pick<Host, "skipped">): DeviceCo
   return devices;
 }
 
-// The sums that /proc/net/dev prints (net/core/net-procfs.c): one published name, and the counters that make it up.
-const legacyNames: readonly (readonly [name: string, from: string, ...more: string[]])[] = [
-  ["receive_errs", "receive_errors"],
-  ["receive_drop", "receive_dropped", "receive_missed_errors"],
-  ["receive_fifo", "receive_fifo_errors"],
-  ["receive_frame", "receive_frame_errors", "receive_length_errors", "receive_over_errors", "receive_crc_errors"],
-  ["receive_multicast", "multicast"],
-  ["transmit_errs", "transmit_errors"],
-  ["transmit_drop", "transmit_dropped"],
-  ["transmit_fifo", "transmit_fifo_errors"],
-  ["transmit_colls", "collisions"],
-  [
-    ...["transmit_carrier", "transmit_carrier_errors"],
-    ...["transmit_aborted_errors", "transmit_heartbeat_errors", "transmit_window_errors"],
-  ] as [string, string, ...string[]],
-];
+// The sums that /proc/net/dev prints (net/core/net-procfs.c): the published name of each counter that goes under another.
+const legacyNames: Readonly<Record<string, string>> = {
+  receive_errors: "receive_errs",
+  receive_dropped: "receive_drop",
+  receive_missed_errors: "receive_drop",
+  receive_fifo_errors: "receive_fifo",
+  receive_frame_errors: "receive_frame",
+  receive_length_errors: "receive_frame",
+  receive_over_errors: "receive_frame",
+  receive_crc_errors: "receive_frame",
+  multicast: "receive_multicast",
+  transmit_errors: "transmit_errs",
+  transmit_dropped: "transmit_drop",
+  transmit_fifo_errors: "transmit_fifo",
+  collisions: "transmit_colls",
+  transmit_carrier_errors: "transmit_carrier",
+  transmit_aborted_errors: "transmit_carrier",
+  transmit_heartbeat_errors: "transmit_carrier",
+  transmit_window_errors: "transmit_carrier",
+};
 
 export function toLegacyNames(counters: ReadonlyMap<string, number>): Map<string, number> {
-  const legacy = new Map(counters);
-  for (const [name, from, ...more] of legacyNames) {
-    const first = legacy.get(from);
-    if (first === undefined) continue;
-    const parts = [from, ...more];
-    const sum = parts.reduce((total, part) => total + (legacy.get(part) ?? 0), 0);
-    for (const part of parts) legacy.delete(part);
-    legacy.set(name, sum);
+  const legacy = new Map<string, number>();
+  for (const [name, value] of counters) {
+    const published = legacyNames[name] ?? name;
+    legacy.set(published, (legacy.get(published) ?? 0) + value);
   }
   return legacy;
 }

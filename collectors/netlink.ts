@@ -18,6 +18,8 @@ const NLMSG_DONE = 3;
 const MSG_TRUNC = 0x20;
 const EINTR = 4;
 const headerBytes = 16;
+/** The two high bits of an attribute's type only say that it is nested or in network byte order. */
+const typeMask = 0x3fff;
 const timeoutSeconds = 5n;
 
 /** A failed netlink call; `errno` is the kernel's number, 0 where it gave none. */
@@ -157,12 +159,23 @@ export function parseAttributes(bytes: Buffer, offset = 0): Map<number, Buffer> 
   return attributes;
 }
 
+/** The last attribute of this type, without looking at the others' values. */
+export function findAttribute(bytes: Buffer, offset: number, type: number): Buffer | undefined {
+  let found: Buffer | undefined;
+  while (offset + 4 <= bytes.length) {
+    const length = bytes.readUInt16LE(offset);
+    if (length < 4 || offset + length > bytes.length) break;
+    if ((bytes.readUInt16LE(offset + 2) & typeMask) === type) found = bytes.subarray(offset + 4, offset + length);
+    offset += align(length);
+  }
+  return found;
+}
+
 export function eachAttribute(bytes: Buffer, offset: number, visit: (type: number, value: Buffer) => void): void {
   while (offset + 4 <= bytes.length) {
     const length = bytes.readUInt16LE(offset);
     if (length < 4 || offset + length > bytes.length) return;
-    // The two high bits only say that an attribute is nested or in network byte order.
-    visit(bytes.readUInt16LE(offset + 2) & 0x3fff, bytes.subarray(offset + 4, offset + length));
+    visit(bytes.readUInt16LE(offset + 2) & typeMask, bytes.subarray(offset + 4, offset + length));
     offset += align(length);
   }
 }

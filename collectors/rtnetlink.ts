@@ -1,4 +1,4 @@
-import { askNetlink, encodeAttribute, netlinkFamily, parseAttributes, toText } from "./netlink.ts";
+import { askNetlink, encodeAttribute, findAttribute, netlinkFamily, toText } from "./netlink.ts";
 
 const RTM_NEWLINK = 16;
 const RTM_GETLINK = 18;
@@ -15,8 +15,8 @@ export interface Link {
   readonly type: number;
   /** IFF_*. */
   readonly flags: number;
-  /** By IFLA_* number. */
-  readonly attributes: ReadonlyMap<number, Buffer>;
+  /** By IFLA_* number; looked for when asked, as a link has some fifty and few of them are wanted. */
+  readonly attributes: Pick<ReadonlyMap<number, Buffer>, "get">;
 }
 
 export function readLinks(): Link[] {
@@ -26,13 +26,13 @@ export function readLinks(): Link[] {
 }
 
 export function parseLink(payload: Buffer): Link {
-  const attributes = parseAttributes(payload, ifinfomsgBytes);
+  const attribute = (type: number): Buffer | undefined => findAttribute(payload, ifinfomsgBytes, type);
   return {
-    name: toText(attributes.get(IFLA_IFNAME) ?? Buffer.alloc(0)),
+    name: toText(attribute(IFLA_IFNAME) ?? Buffer.alloc(0)),
     type: payload.readUInt16LE(2),
     index: payload.readInt32LE(4),
     flags: payload.readUInt32LE(8),
-    attributes,
+    attributes: { get: attribute },
   };
 }
 

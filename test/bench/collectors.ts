@@ -43,10 +43,11 @@ const costs = new Map<string, Cost>();
 
 async function round(): Promise<void> {
   for (const name of Object.keys(collectors)) {
-    const startedAt = performance.now();
+    const before = process.cpuUsage();
     const result = await jobs["collect"]?.(undefined, { job: `collect ${name}`, deadlineMs: 5000, step: () => {} });
     const cost = costs.get(name) ?? { milliseconds: 0, series: 0 };
-    cost.milliseconds += performance.now() - startedAt;
+    const { user, system } = process.cpuUsage(before);
+    cost.milliseconds += (user + system) / 1000;
     cost.series = Number(result?.header?.["series"] ?? 0);
     costs.set(name, cost);
   }
