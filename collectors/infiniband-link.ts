@@ -18,7 +18,10 @@ export const infinibandLink = defineBackgroundCollector({
     {
       interval_seconds: seconds(15, "Between two looks at the ports."),
       drop_after_seconds: seconds(240, "A port that stays down for so long has dropped out."),
-      flap_down_seconds: seconds(25, "A port that was down for so long and came back has flapped."),
+      flap_down_seconds: seconds(
+        25,
+        "A port that was down for so long and came back has flapped; so has one that has counted a loss.",
+      ),
       flap_count: Type.Integer({ default: 3, minimum: 1, maximum: 1000, description: "So many flaps are flapping." }),
       flap_window_seconds: seconds(43_200, "Flaps are counted over this time."),
       device_include: Type.String({ default: "", description: "Regexp of the devices to watch; all when empty." }),
@@ -44,17 +47,20 @@ export const infinibandLink = defineBackgroundCollector({
     const hasDevice = (sysPath: string): boolean => listIfPresent(`${sysPath}/class/infiniband`).some(isWatched);
     return {
       detect: async ({ sysPath }) =>
-        hasDevice(sysPath) ? { supported: true } : { supported: false, reason: "no InfiniBand or RoCE device" },
+        hasDevice(sysPath) || watch?.knowsPorts() === true
+          ? { supported: true }
+          : { supported: false, reason: "no InfiniBand or RoCE device" },
       start: ({ host, log, events }) => {
         const bootId = readTextIfPresent(`${host.procPath}/sys/kernel/random/boot_id`)?.trim() ?? "";
         const lister = createPortLister(host.sysPath, log);
         const started = createLinkWatch({ rules, isWatched, lister, bootId, events, log, now: Date.now });
         watch = started;
-        let hadDevice = false;
+        // What has worked before a restart or a reboot may be gone.
+        let hadDevice = started.knowsPorts();
         const turn = async (): Promise<void> => {
           const has = hasDevice(host.sysPath);
           if (has || hadDevice) await started.look();
-          hadDevice = has;
+          hadDevice = has || started.knowsPorts();
           if (watch === started) timer = setTimeout(begin, options.interval_seconds * 1000).unref();
         };
         const begin = (): void =>

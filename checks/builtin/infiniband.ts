@@ -1,9 +1,8 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import type { Sample } from "../../collectors/collector.ts";
+import type { Labels, Sample } from "../../collectors/collector.ts";
 import type { Finding } from "../verdict.ts";
-import { count, defineBuiltin, duration, type GradeInput } from "./builtin.ts";
-import { observePort, PortMemory, type PortReading } from "./infiniband-ports.ts";
+import { count, defineBuiltin, duration, type GradeInput, happened } from "./builtin.ts";
 
 const Parameters = t.Object(
   {
@@ -13,69 +12,55 @@ const Parameters = t.Object(
     expected_rate_gbps: t.Optional(
       t.Number({ exclusiveMinimum: 0, description: "Rate of a port, Gb/s, below which it does not count." }),
     ),
-    drop_seconds: t.Number({
+    down_seconds: t.Number({
       default: 240,
       minimum: 30,
       description: "A port that is down for this long is critical.",
     }),
-    flaps: t.Integer({
-      default: 3,
-      minimum: 1,
-      description: "Losses of the link within flap_hours that are a finding.",
-    }),
-    flap_hours: t.Number({ default: 12, exclusiveMinimum: 0, description: "Window for counting losses of the link." }),
     ignore: t.Array(t.String(), { default: [], description: "Ports that are not judged: mlx5_2 or mlx5_2/1." }),
   },
   { additionalProperties: false },
 );
 type Parameters = Static<typeof Parameters>;
-const Memory = t.Record(t.String(), PortMemory);
-/** 4: ACTIVE. */
-const activeState = 4;
+/** By port: the best rate that it has had, bytes per second. */
+const Memory = t.Record(t.String(), t.Number());
 const bytesPerGigabit = 125_000_000;
-/** A port that was down for long is still shown for a while after it has come back. */
+/** A port that was down is still shown for a while after it has come back. */
 const afterwardsSeconds = 600;
-const forgottenAfterSeconds = 86_400;
 
 export const infinibandPorts = defineBuiltin({
   name: "infiniband",
-  description: "InfiniBand and RoCE ports: down, too slow, or losing their link again and again.",
+  description: "InfiniBand and RoCE ports: down, gone, too slow, or losing their link again and again.",
   explanation: [
-    "A port that has been active is missed when it is not. Down with its count of link losses unchanged means that the " +
-      "adapter itself has not seen the link go: suspect the adapter, its firmware or its slot. With the count risen " +
-      "the link was lost: cable, transceiver, switch port.",
+    "A port that has been active is missed when it is not. What its physical state says stands behind: no signal (cable, " +
+      "transceiver, switch port), a link that no subnet manager has made active, or switched off by an administrator. A " +
+      "port that has counted no loss of its link and is down all the same (a drop) was not cut off by errors on the " +
+      "link: look at the other end, then at the adapter, its firmware and its slot.",
     "A port below the rate that it once had has trained with fewer lanes or slower: reseat or change the cable. A port " +
       "that loses its link several times within hours makes collective operations of a whole job hang or fail.",
     "`ibstat` and `mlxlink -d mlx5_0 -m` show state, errors and the transceiver. Ports that have never been active " +
-      "are not judged unless expected_ports is set.",
+      "are not judged unless expected_ports is set. What counts as flapping and as a drop is set in daemon.yaml under " +
+      "collectors.infiniband_link.",
   ],
-  source: "infiniband",
-  companion: "infiniband_link",
+  source: "infiniband_link",
+  companion: "infiniband",
   intervalSeconds: 30,
   parameters: Parameters,
   grade: ({ parameters, samples, memory, nowSeconds, companion }) => {
-    const before = Value.Check(Memory, memory) ? memory : {};
-    const windowSeconds = parameters.flap_hours * 3600;
-    const ports = readPorts(samples, parameters);
+    const best = Value.Check(Memory, memory) ? memory : {};
+    const ports = readPorts(samples, companion, parameters);
     const after = Object.fromEntries(
-      [...ports].map(
-        ([port, reading]) => [port, observePort(before[port], reading, { nowSeconds, windowSeconds })] as const,
-      ),
+      ports.map(({ name, rate = 0, isUp }) => [name, Math.max(best[name] ?? 0, isUp === true ? rate : 0)]),
     );
-    const gone = missing(before, ports, { parameters, nowSeconds });
     const findings = [
       ...expectation(ports, parameters),
-      ...[...ports].flatMap(([port, reading]) =>
-        judgePort({ port, reading, parameters, nowSeconds, watched: watchedLink(companion, port) }, after[port]),
-      ),
-      ...Object.entries(gone).map(([port, { downSince = nowSeconds }]): Finding => {
-        const summary = `gone for ${duration(nowSeconds - downSince)}`;
-        return { status: "critical", subject: port, summary, action: "inspect_hardware" };
-      }),
+      ...ports.flatMap((port) => [
+        ...judgeState(port, { parameters, nowSeconds, bestRate: after[port.name] ?? 0 }),
+        ...judgeFlaps(port, nowSeconds),
+      ]),
     ];
-    const active = [...ports.values()].filter((reading) => reading.active).length;
-    const summary = `${active} of ${count(ports.size, "port")} active`;
-    return { findings, summary, memory: { ...gone, ...after } };
+    const active = ports.filter(({ isUp }) => isUp === true).length;
+    return { findings, summary: `${active} of ${count(ports.length, "port")} active`, memory: { ...best, ...after } };
   },
   gradeAbsent: ({ expected_ports: expected }, reason) => {
     if (expected === undefined) return undefined;
@@ -84,99 +69,132 @@ export const infinibandPorts = defineBuiltin({
   },
 });
 
-function nameOf({ labels }: Sample): string {
+/** What the collectors tell of a port; a field is undefined where they do not. Times are seconds since 1970. */
+interface Port {
+  readonly name: string;
+  readonly isUp: boolean | undefined;
+  readonly since: number | undefined;
+  readonly goneSince: number | undefined;
+  readonly isExpected: boolean;
+  readonly isDropped: boolean;
+  readonly isFlapping: boolean;
+  readonly recentFlaps: number;
+  readonly lastFlap: number | undefined;
+  /** Bytes per second. */
+  readonly rate: number | undefined;
+  readonly physicalState: number | undefined;
+}
+
+function nameOf(labels: Labels): string {
   return `${labels["device"] ?? ""}/${labels["port"] ?? ""}`;
 }
 
-function readPorts(samples: GradeInput<unknown>["samples"], { ignore }: Parameters): Map<string, PortReading> {
-  const valuesOf = (family: string): Map<string, number> =>
-    new Map(samples(family).map((sample) => [nameOf(sample), sample.value]));
-  const rates = valuesOf("node_infiniband_rate_bytes_per_second");
-  const losses = valuesOf("node_infiniband_link_downed_total");
-  return new Map(
-    [...valuesOf("node_infiniband_state_id")]
-      .filter(([port]) => !ignore.includes(port) && !ignore.includes(port.split("/")[0] ?? ""))
-      .map(([port, state]) => [
-        port,
-        { active: state === activeState, bytesPerSecond: rates.get(port) ?? 0, losses: losses.get(port) },
-      ]),
-  );
-}
-
-/** Ports that were active and that the kernel does not show any more; after a day they are taken for removed. */
-function missing(
-  before: Readonly<Record<string, PortMemory>>,
-  ports: ReadonlyMap<string, PortReading>,
-  { parameters: { ignore }, nowSeconds }: Pick<Judged, "parameters" | "nowSeconds">,
-): Record<string, PortMemory> {
-  const entries = Object.entries(before)
-    .filter(([port, { wasActive }]) => wasActive && !ports.has(port))
-    .filter(([port]) => !ignore.includes(port) && !ignore.includes(port.split("/")[0] ?? ""))
-    .map(([port, memory]) => [port, { ...memory, downSince: memory.downSince ?? nowSeconds }] as const)
-    .filter(([, { downSince }]) => nowSeconds - downSince < forgottenAfterSeconds);
-  return Object.fromEntries(entries);
+function readPorts(
+  samples: GradeInput<unknown>["samples"],
+  companion: GradeInput<unknown>["companion"],
+  { ignore }: Parameters,
+): Port[] {
+  const byName = (all: readonly Sample[]): Map<string, number> =>
+    new Map(all.map(({ labels, value }) => [nameOf(labels), value]));
+  const link = (family: string): Map<string, number> => byName(samples(`aami_infiniband_link_${family}`));
+  const [isUp, since, goneSince, expected] = [
+    link("up"),
+    link("since_timestamp_seconds"),
+    link("gone_since_timestamp_seconds"),
+    link("expected"),
+  ];
+  const [dropped, flapping, flaps] = [link("dropped"), link("flapping"), link("recent_flaps")];
+  const lastFlap = link("last_flap_timestamp_seconds");
+  const rates = byName(companion("node_infiniband_rate_bytes_per_second"));
+  const physical = byName(companion("node_infiniband_physical_state_id"));
+  const isJudged = (name: string): boolean => !ignore.includes(name) && !ignore.includes(name.split("/")[0] ?? "");
+  return [...expected.keys(), ...goneSince.keys()].filter(isJudged).map((name): Port => {
+    const up = isUp.get(name);
+    return {
+      name,
+      isUp: up === undefined ? undefined : up === 1,
+      since: since.get(name),
+      goneSince: goneSince.get(name),
+      isExpected: expected.get(name) === 1,
+      isDropped: dropped.get(name) === 1,
+      isFlapping: flapping.get(name) === 1,
+      recentFlaps: flaps.get(name) ?? 0,
+      lastFlap: lastFlap.get(name),
+      rate: rates.get(name),
+      physicalState: physical.get(name),
+    };
+  });
 }
 
 function expectation(
-  ports: ReadonlyMap<string, PortReading>,
+  ports: readonly Port[],
   { expected_ports: expected, expected_rate_gbps: rate = 0 }: Parameters,
 ): Finding[] {
-  const good = [...ports.values()].filter(
-    ({ active, bytesPerSecond }) => active && bytesPerSecond >= rate * bytesPerGigabit,
-  ).length;
+  const active = ports.filter(({ isUp }) => isUp === true);
+  const good = active.filter((port) => rate === 0 || (port.rate ?? 0) >= rate * bytesPerGigabit).length;
   if (expected === undefined || good >= expected) return [];
+  const unread = rate === 0 ? 0 : active.filter((port) => port.rate === undefined).length;
+  if (good + unread >= expected) {
+    const summary = `the rate of ${count(unread, "port")} cannot be read`;
+    return [{ status: "unknown", subject: "", summary, action: "none" }];
+  }
   const summary = `${good} of ${count(expected, "expected port")} active${rate === 0 ? "" : ` at ${rate} Gb/s`}`;
   return [{ status: "critical", subject: "", summary, action: "inspect_hardware" }];
 }
 
-interface Judged {
-  readonly port: string;
-  readonly reading: PortReading;
+interface Judging {
   readonly parameters: Parameters;
   readonly nowSeconds: number;
-  readonly watched: WatchedLink;
+  readonly bestRate: number;
 }
 
-/** What the collector that looks more often than this check has seen. */
-interface WatchedLink {
-  readonly dropped: boolean;
-  readonly flapping: boolean;
-}
-
-function watchedLink(companion: GradeInput<unknown>["companion"], port: string): WatchedLink {
-  const is = (family: string): boolean =>
-    companion(family).some((sample) => nameOf(sample) === port && sample.value === 1);
-  return { dropped: is("aami_infiniband_link_dropped"), flapping: is("aami_infiniband_link_flapping") };
-}
-
-function judgePort(
-  { port: subject, reading, parameters, nowSeconds, watched }: Judged,
-  memory?: PortMemory,
-): Finding[] {
-  if (memory === undefined || !memory.wasActive) return [];
-  const findings: Finding[] = [];
-  const { downSince, lossesWhenUp, recoveredAt, flaps, bestRate } = memory;
-  if (downSince !== undefined) {
-    const seconds = nowSeconds - downSince;
-    const isLost = seconds >= parameters.drop_seconds || watched.dropped;
-    const isSilent = reading.losses !== undefined && reading.losses <= lossesWhenUp;
-    const why = isLost && isSilent ? ", and the port has counted no loss of the link" : "";
-    const action = isLost && isSilent ? "inspect_hardware" : "check_network";
-    const summary = `down for ${duration(seconds)}${why}`;
-    findings.push({ status: isLost ? "critical" : "warning", subject, summary, action });
-  } else if (reading.bytesPerSecond < bestRate) {
-    const [now, best] = [reading.bytesPerSecond, bestRate].map((rate) => Math.round(rate / bytesPerGigabit));
-    findings.push({ status: "warning", subject, summary: `runs at ${now} of ${best} Gb/s`, action: "check_network" });
+function judgeState(port: Port, { parameters, nowSeconds, bestRate }: Judging): Finding[] {
+  const { name: subject, isUp, since = nowSeconds, goneSince, rate = 0 } = port;
+  if (goneSince !== undefined) {
+    const summary = `gone for ${duration(nowSeconds - goneSince)}`;
+    return [{ status: "critical", subject, summary, action: "inspect_hardware", ...happened(goneSince) }];
   }
-  if (flaps.length >= parameters.flaps) {
-    const summary = `has lost its link ${flaps.length} times within ${duration(parameters.flap_hours * 3600)}`;
-    findings.push({ status: "warning", subject, summary, action: "inspect_hardware" });
-  } else if (watched.flapping) {
-    const summary = "loses its link and comes back again and again";
-    findings.push({ status: "warning", subject, summary, action: "inspect_hardware" });
-  } else if (downSince === undefined && recoveredAt !== undefined && nowSeconds - recoveredAt < afterwardsSeconds) {
-    const summary = `was down, has come back ${duration(nowSeconds - recoveredAt)} ago`;
-    findings.push({ status: "warning", subject, summary, action: "none" });
+  if (isUp === undefined) {
+    return port.isExpected ? [{ status: "unknown", subject, summary: "its state cannot be read", action: "none" }] : [];
   }
-  return findings;
+  if (!isUp) return port.isExpected ? [judgeDown(port, nowSeconds - since, parameters)] : [];
+  if (rate === 0 || rate >= bestRate) return [];
+  const [now, best] = [rate, bestRate].map((each) => Math.round(each / bytesPerGigabit));
+  return [{ status: "warning", subject, summary: `runs at ${now} of ${best} Gb/s`, action: "check_network" }];
+}
+
+/** Of the InfiniBand specification's port physical states. */
+const disabled = 3;
+const linkUp = 5;
+
+function judgeDown(
+  { name: subject, physicalState, isDropped }: Port,
+  seconds: number,
+  parameters: Parameters,
+): Finding {
+  const how = `down for ${duration(seconds)}`;
+  if (physicalState === disabled) {
+    const summary = `${how}, switched off by an administrator`;
+    return { status: "warning", subject, summary, action: "check_configuration" };
+  }
+  const status = isDropped || seconds >= parameters.down_seconds ? "critical" : "warning";
+  if (physicalState === linkUp) {
+    const summary = `${how}: there is a link, and no subnet manager has made it active`;
+    return { status, subject, summary, action: "check_network" };
+  }
+  if (!isDropped) return { status, subject, summary: how, action: "check_network" };
+  const summary = `${how}, and the port has counted no loss of the link`;
+  return { status, subject, summary, action: "inspect_hardware" };
+}
+
+function judgeFlaps({ name: subject, isUp, isFlapping, recentFlaps, lastFlap }: Port, nowSeconds: number): Finding[] {
+  if (lastFlap === undefined) return [];
+  const ago = `${duration(nowSeconds - lastFlap)} ago`;
+  if (isFlapping) {
+    const summary = `has lost its link ${count(recentFlaps, "time")} within hours, last ${ago}`;
+    return [{ status: "warning", subject, summary, action: "inspect_hardware", ...happened(lastFlap) }];
+  }
+  if (isUp !== true || nowSeconds - lastFlap >= afterwardsSeconds) return [];
+  const summary = `has lost its link and come back ${ago}`;
+  return [{ status: "warning", subject, summary, action: "none", ...happened(lastFlap) }];
 }

