@@ -93,6 +93,7 @@ export async function startDaemon({ loaded, load, log, environment = process.env
     status: () => status(collection),
     statusPage: () => renderStatusPage(status(collection), { telemetryPath: config.web.telemetry_path }),
     isReady: () => ready,
+    isLifecycleOpen: config.web.enable_lifecycle,
     reload,
     parts: (request, path) => {
       for (const part of parts) {

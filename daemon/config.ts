@@ -46,6 +46,11 @@ const WebSection = section(
       flag: "web.disable-exporter-metrics",
       description: "Leave out what the daemon tells about itself (promhttp_*, process_*).",
     }),
+    enable_lifecycle: t.Boolean({
+      default: false,
+      flag: "web.enable-lifecycle",
+      description: "Let other machines too ask for a reload by POST /-/reload.",
+    }),
     systemd_socket: t.Boolean({
       default: false,
       flag: "web.systemd-socket",

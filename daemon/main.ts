@@ -1,5 +1,5 @@
 import { type CommandDef, defineCommand } from "citty";
-import { createLogger } from "../runtime/log.ts";
+import { createLogger, silentLogger } from "../runtime/log.ts";
 import { buildInfo } from "../runtime/version.ts";
 import type { Daemon } from "./app.ts";
 import { defaultConfigFile, type LoadedConfig, parseCommandLine } from "./command-line.ts";
@@ -30,7 +30,7 @@ export const daemonCommand: CommandDef = defineCommand({
 /** What is read only when the daemon listens. */
 async function checkWeb({ listen_addresses: addresses, config_file: file }: DaemonConfig["web"]): Promise<void> {
   for (const address of addresses) parseListenAddress(address);
-  await openWebConfigFile(file);
+  (await openWebConfigFile(file, silentLogger))?.stop();
 }
 
 async function runUntilSignal(loaded: LoadedConfig, load: () => LoadedConfig): Promise<void> {

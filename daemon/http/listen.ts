@@ -4,7 +4,7 @@ import { errnoOf } from "../../collectors/read.ts";
 import type { Doorway, Listener } from "../web/door.ts";
 import { guard, type Handler } from "../web/guard.ts";
 import { openWebConfigFile } from "../web/open.ts";
-import type { WebConfigSource } from "../web/web-config.ts";
+import type { WebConfigSource } from "../web/web-config-source.ts";
 import {
   formatAddress,
   type ListenAddress,
@@ -51,7 +51,7 @@ export async function listen({
   handler,
   log,
 }: ListenOptions): Promise<Listeners> {
-  const source = await openWebConfigFile(webConfigFile);
+  const source = await openWebConfigFile(webConfigFile, log);
   const secure = source?.current().tls !== undefined;
   const service: Service = {
     handler: source === undefined ? handler : guard(handler, source, log),
@@ -72,6 +72,7 @@ export async function listen({
     addresses: opened.map(({ address }) => address),
     secure,
     stop: async (graceMs) => {
+      source?.stop();
       const stopped = Promise.all(opened.map(({ listener }) => listener.stop(false)));
       const late = Symbol();
       if ((await Promise.race([stopped, Bun.sleep(graceMs).then(() => late)])) !== late) return;
@@ -162,7 +163,7 @@ function serve(hostname: string, port: number, { handler, log }: Service): Liste
     development: false,
     // Bun's default for production: two daemons would share the port, each with half of the scrapes.
     reusePort: false,
-    fetch: handler,
+    fetch: (request, bun) => handler(request, () => bun.requestIP(request)?.address),
     error: (error) => {
       log.error("request failed", { error });
       return new Response("Internal Server Error\n", { status: 500 });

@@ -1,4 +1,4 @@
-import type { Handler } from "../web/guard.ts";
+import type { ClientAddress, Handler } from "../web/guard.ts";
 
 export interface RouteOptions {
   readonly telemetryPath: string;
@@ -6,6 +6,8 @@ export interface RouteOptions {
   readonly status: () => unknown;
   readonly statusPage: () => string;
   readonly isReady: () => boolean;
+  /** Whether other machines may ask for a reload. */
+  readonly isLifecycleOpen: boolean;
   /** Reads the configuration again; the reason when it cannot be used. */
   readonly reload: () => Promise<string | undefined>;
   /** Paths of the parts of the daemon. */
@@ -14,7 +16,7 @@ export interface RouteOptions {
 
 /** What the daemon answers on its port; `options` is asked anew each time, so that a reload takes effect. */
 export function createRoutes(options: () => RouteOptions): Handler {
-  return (request) => {
+  return (request, client) => {
     const current = options();
     const { path, query } = splitUrl(request.url);
     if (path === current.telemetryPath) return current.metrics(request, query);
@@ -29,7 +31,7 @@ export function createRoutes(options: () => RouteOptions): Handler {
       case "/-/ready":
         return current.isReady() ? text(200, "aami daemon is ready.") : text(503, "aami daemon is starting.");
       case "/-/reload":
-        return reload(request, current);
+        return reload(request, client, current);
       case "/api/v1/status":
         return Response.json(current.status(), { headers: { "cache-control": "no-store" } });
       default:
@@ -38,15 +40,20 @@ export function createRoutes(options: () => RouteOptions): Handler {
   };
 }
 
-async function reload(request: Request, { reload: readAgain }: RouteOptions): Promise<Response> {
+async function reload(request: Request, client: ClientAddress, options: RouteOptions): Promise<Response> {
   if (request.method !== "POST" && request.method !== "PUT") {
     const response = text(405, "Only POST or PUT requests allowed");
     response.headers.set("allow", "POST, PUT");
     return response;
   }
-  const problem = await readAgain();
+  if (!options.isLifecycleOpen && !isLoopback(client()))
+    return text(403, "Only this machine may reload; --web.enable-lifecycle lets others.");
+  const problem = await options.reload();
   return problem === undefined ? text(200, "configuration reloaded") : text(500, `failed to reload config: ${problem}`);
 }
+
+const isLoopback = (address: string | undefined): boolean =>
+  address !== undefined && /^(?:::ffff:)?127\.|^::1$/.test(address);
 
 /**
  * Path and query without the price of a URL object: this runs for every scrape. A request without a usable Host, as

@@ -1,12 +1,14 @@
 import { createHash } from "node:crypto";
 
-/** Answers whether an Authorization header belongs to one of the users. */
+/** Answers whether an Authorization header belongs to one of the users; `busy`: too many wait to be told. */
 export interface BasicAuth {
-  check(header: string | null): Promise<boolean>;
+  check(header: string | null): Promise<"right" | "wrong" | "busy">;
 }
 
 const bcryptForm = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 const cacheLimit = 100;
+/** About three seconds of comparing at the usual cost of 10. */
+const mostWaiting = 32;
 
 /** The reason why `hash` cannot be used, or undefined. The hash itself is never repeated. */
 export function bcryptProblem(hash: string): string | undefined {
@@ -29,27 +31,30 @@ export function createBasicAuth(
   const right = new Set<string>();
   const wrong = new Set<string>();
   let queue: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
 
-  const verify = async (name: string, password: string): Promise<boolean> => {
+  const verify = async (name: string, password: string): ReturnType<BasicAuth["check"]> => {
     const known = Object.hasOwn(users, name);
     const hash = (known ? users[name] : undefined) ?? anyHash;
     const key = digest(name, hash, password);
-    if (right.has(key)) return true;
-    if (wrong.has(key)) return false;
+    if (right.has(key)) return "right";
+    if (wrong.has(key)) return "wrong";
+    if (waiting >= mostWaiting) return "busy";
     // One at a time: a flood of wrong passwords must not take every core.
-    const turn = queue.then(() => compare(password, hash));
+    waiting += 1;
+    const turn = queue.then(() => compare(password, hash)).finally(() => (waiting -= 1));
     queue = turn.catch(() => false);
     const valid = (await turn) && known;
     const remembered = valid ? right : wrong;
     if (remembered.size >= cacheLimit) remembered.delete(remembered.values().next().value ?? "");
     remembered.add(key);
-    return valid;
+    return valid ? "right" : "wrong";
   };
 
   return {
     check: async (header) => {
       const credentials = parseBasic(header);
-      return credentials !== undefined && (await verify(credentials.name, credentials.password));
+      return credentials === undefined ? "wrong" : verify(credentials.name, credentials.password);
     },
   };
 }

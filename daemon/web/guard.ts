@@ -1,7 +1,10 @@
 import { describeError, type Logger } from "../../runtime/log.ts";
-import type { WebConfig, WebConfigSource } from "./web-config.ts";
+import type { WebConfig } from "./web-config.ts";
+import type { WebConfigSource } from "./web-config-source.ts";
 
-export type Handler = (request: Request) => Response | Promise<Response>;
+/** Who asks, as far as the way in tells: nothing for a Unix socket. Asked for only where it matters. */
+export type ClientAddress = () => string | undefined;
+export type Handler = (request: Request, client: ClientAddress) => Response | Promise<Response>;
 
 /** Puts the web configuration in front of every path: rate limit, then password, then the page with the headers. */
 export function guard(handler: Handler, source: WebConfigSource, log: Logger): Handler {
@@ -21,17 +24,27 @@ export function guard(handler: Handler, source: WebConfigSource, log: Logger): H
     }
   };
 
-  return async (request) => {
+  return async (request, client) => {
     const config = currentConfig();
     if (config === undefined) return new Response("Internal Server Error\n", { status: 500 });
-    const response = await answer(request, handler, config);
+    const response = await answer({ request, client, handler, config });
     for (const [name, value] of Object.entries(config.headers)) response.headers.set(name, value);
     return response;
   };
 }
 
-async function answer(request: Request, handler: Handler, { rateLimit, auth }: WebConfig): Promise<Response> {
+interface Exchange {
+  readonly request: Request;
+  readonly client: ClientAddress;
+  readonly handler: Handler;
+  readonly config: WebConfig;
+}
+
+async function answer({ request, client, handler, config: { rateLimit, auth } }: Exchange): Promise<Response> {
   if (!rateLimit.admit()) return new Response("Too Many Requests\n", { status: 429 });
-  if (auth === undefined || (await auth.check(request.headers.get("authorization")))) return handler(request);
+  const verdict = auth === undefined ? "right" : await auth.check(request.headers.get("authorization"));
+  if (verdict === "right") return handler(request, client);
+  if (verdict === "busy")
+    return new Response("Service Unavailable\n", { status: 503, headers: { "retry-after": "1" } });
   return new Response("Unauthorized\n", { status: 401, headers: { "www-authenticate": "Basic" } });
 }

@@ -22,7 +22,8 @@ export async function respond(
     response.end("Bad Request\n");
     return;
   }
-  const answer = await handler(new Request(`http://localhost${path}`, { method, headers }));
+  const client = (): string | undefined => request.socket.remoteAddress;
+  const answer = await handler(new Request(`http://localhost${path}`, { method, headers }), client);
   response.statusCode = answer.status;
   for (const [name, value] of answer.headers) response.setHeader(name, value);
   const body = new Uint8Array(await answer.arrayBuffer());

@@ -11,7 +11,7 @@ import { type Doorway, type Listener, openDoor } from "./door.ts";
 import type { Handler } from "./guard.ts";
 import { respond } from "./node-http.ts";
 import type { ClientPolicy, TlsOptions } from "./tls-options.ts";
-import type { WebConfigSource } from "./web-config.ts";
+import type { WebConfigSource } from "./web-config-source.ts";
 
 /** How often the certificate is looked at when no request comes by; requests look too. */
 const watchIntervalMs = 1000;

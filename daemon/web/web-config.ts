@@ -1,7 +1,8 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { readConfigFile } from "../../runtime/config.ts";
+import { parseConfig } from "../../runtime/config.ts";
 import { ExitCode, ExitError } from "../../runtime/exit.ts";
+import { describeError } from "../../runtime/log.ts";
 import { type BasicAuth, bcryptProblem, createBasicAuth } from "./basic-auth.ts";
 import { createRateLimit, parseGoDuration, type RateLimit } from "./rate-limit.ts";
 import { type WebConfigFileContent, WebConfigSchema } from "./schema.ts";
@@ -18,55 +19,40 @@ export interface WebConfig {
   readonly rateLimit: RateLimit;
 }
 
-/** Gives the configuration as the file says now: read again when it, a certificate, a key or a CA has changed. */
-export interface WebConfigSource {
-  /** Throws an ExitError as long as the file is broken: nobody is let in by an old password. */
-  current(): WebConfig;
-}
-
-export const openWebConfig: WebConfig = {
-  tls: undefined,
-  http2: true,
-  headers: {},
-  auth: undefined,
-  rateLimit: { admit: () => true },
-};
-
-interface Reading {
+export interface WebConfigReading {
   readonly config: WebConfig | undefined;
+  /** Why there is none. */
   readonly error: ExitError | undefined;
-  /** Every file that went into it, as it was. */
-  readonly fingerprint: ReadonlyMap<string, string>;
+  /** Every file that went into it: itself, certificates, keys. */
+  readonly files: readonly string[];
 }
 
-export function createWebConfigSource(file: string): WebConfigSource {
-  let reading: Reading | undefined;
-  return {
-    current: () => {
-      if (reading === undefined || hasChanged(reading)) reading = readWebConfig(file);
-      if (reading.config === undefined) throw reading.error ?? new Error("web configuration was not read");
-      return reading.config;
-    },
-  };
-}
-
-function readWebConfig(file: string): Reading {
-  const fingerprint = new Map([[file, identityOf(file)]]);
-  const readBeside = (path: string): string => {
-    const full = resolve(dirname(file), path);
-    fingerprint.set(full, identityOf(full));
-    return readFileSync(full, "utf8");
-  };
+/** Reads the file and what it names. Never rejects. */
+export async function readWebConfig(file: string): Promise<WebConfigReading> {
+  const files = [file];
   try {
-    return { config: toWebConfig(readConfigFile(WebConfigSchema, file), readBeside), error: undefined, fingerprint };
+    const content = parseConfig(WebConfigSchema, await readText(file), file);
+    const { cert_file, key_file, client_ca_file } = content.tls_server_config ?? {};
+    const beside = new Map<string, string>();
+    for (const path of [cert_file, key_file, client_ca_file]) {
+      if (path === undefined) continue;
+      const full = resolve(dirname(file), path);
+      files.push(full);
+      beside.set(path, await readText(full));
+    }
+    return { config: toWebConfig(content, (path) => beside.get(path) ?? ""), error: undefined, files };
   } catch (cause) {
-    const error =
-      cause instanceof ExitError
-        ? cause
-        : new ExitError(ExitCode.failure, `${file}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-            cause,
-          });
-    return { config: undefined, error, fingerprint };
+    const message = `${file}: ${String(describeError(cause))}`;
+    const error = cause instanceof ExitError ? cause : new ExitError(ExitCode.failure, message, { cause });
+    return { config: undefined, error, files };
+  }
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new ExitError(ExitCode.failure, `${file}: cannot be read: ${String(describeError(error))}`, { cause: error });
   }
 }
 
@@ -91,14 +77,4 @@ function toRateLimit(content: WebConfigFileContent["rate_limit"]): RateLimit {
   const intervalSeconds = typeof interval === "number" ? interval : parseGoDuration(interval);
   if (intervalSeconds === undefined) throw new Error(`rate_limit.interval: "${interval}" is not a duration such as 1s`);
   return createRateLimit({ intervalSeconds, burst: content?.burst ?? 0 });
-}
-
-function hasChanged({ fingerprint }: Reading): boolean {
-  for (const [path, identity] of fingerprint) if (identityOf(path) !== identity) return true;
-  return false;
-}
-
-function identityOf(path: string): string {
-  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stat === undefined ? "absent" : `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startDaemonProcess } from "./running-daemon.ts";
+import { waitFor } from "../harness/wait.ts";
 import { sharedFolder } from "../harness/workspace.ts";
 
 const folder = sharedFolder();
@@ -30,9 +31,10 @@ describe("the web configuration file in front of the daemon", () => {
       expect([answer.status, answer.headers.get("x-frame-options")]).toEqual([200, "deny"]);
     }
     writeFileSync(file, "basic_auth_users: {}\n# everybody may come in\n");
-    expect((await daemon.get("/metrics")).status).toBe(200);
+    const answers = (status: number) => async () => (await daemon.get("/metrics")).status === status;
+    await waitFor("everybody to be let in", answers(200));
     writeFileSync(file, "basic_auth_user: {}\n# broken\n");
-    expect((await daemon.get("/metrics")).status).toBe(500);
+    await waitFor("the broken file to be seen", answers(500));
     await daemon.logged("web configuration is broken, every request is refused");
   });
 
@@ -65,6 +67,11 @@ describe("the web configuration file in front of the daemon", () => {
     const url = daemon.url.replace("http:", "https:");
     const response = await fetch(`${url}/metrics`, { tls: { ca: await Bun.file(cert).text() } });
     expect(await response.text()).toContain("node_load1 ");
+    // A reload is for this machine, and over TLS too it is known who asks.
+    for (const version of ["--http1.1", "--http2"]) {
+      const reload = ["curl", "--silent", "--insecure", version, "--request", "POST", `${url}/-/reload`];
+      expect(Bun.spawnSync(reload).stdout.toString()).toBe("configuration reloaded\n");
+    }
     const { stdout } = Bun.spawnSync(["curl", "--silent", "--http0.9", `${daemon.url}/metrics`]);
     expect(stdout.toString()).toContain("Client sent an HTTP request to an HTTPS server.");
   });

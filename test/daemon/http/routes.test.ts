@@ -1,18 +1,20 @@
 import { expect, test } from "bun:test";
 import { connect } from "node:net";
 import { listen } from "../../../daemon/http/listen.ts";
-import { createRoutes } from "../../../daemon/http/routes.ts";
+import { createRoutes, type RouteOptions } from "../../../daemon/http/routes.ts";
 import { silentLogger } from "../../../runtime/log.ts";
 
-const handler = createRoutes(() => ({
+const options: RouteOptions = {
   telemetryPath: "/metrics",
   metrics: async (_, query) => new Response(`metrics page ${query}`),
   status: () => ({}),
   statusPage: () => "status page",
   isReady: () => true,
+  isLifecycleOpen: false,
   reload: async () => undefined,
   parts: () => undefined,
-}));
+};
+const handler = createRoutes(() => options);
 
 /** What a client that writes these bytes and no others is answered. */
 function exchange(port: number, request: string, until: string): Promise<string> {
@@ -47,4 +49,18 @@ test.each([
   } finally {
     await listeners.stop(0);
   }
+});
+
+test.each([
+  ["this machine", "127.0.0.1", false, 200],
+  ["this machine, IPv6", "::1", false, 200],
+  ["this machine on a socket of both families", "::ffff:127.0.0.1", false, 200],
+  ["another machine", "192.0.2.7", false, 403],
+  ["another machine with a telling name", "192.0.127.1", false, 403],
+  ["a Unix socket", undefined, false, 403],
+  ["another machine, with --web.enable-lifecycle", "192.0.2.7", true, 200],
+])("a reload is asked for by %s", async (_who, address, isLifecycleOpen, status) => {
+  const request = new Request("http://node/-/reload", { method: "POST" });
+  const answer = await createRoutes(() => ({ ...options, isLifecycleOpen }))(request, () => address);
+  expect(answer.status).toBe(status);
 });

@@ -6,7 +6,7 @@ import { connect as connectPlain, type Socket } from "node:net";
 import { connect } from "node:tls";
 import { guard } from "../../../daemon/web/guard.ts";
 import { listenTls, type TlsListenOptions } from "../../../daemon/web/tls-listener.ts";
-import { createWebConfigSource } from "../../../daemon/web/web-config.ts";
+import { openWebConfigSource } from "../../../daemon/web/web-config-source.ts";
 import { silentLogger } from "../../../runtime/log.ts";
 import { createCertificates } from "./certificates.ts";
 
@@ -27,7 +27,7 @@ async function listen(
 ): Promise<AsyncDisposable & { url: string; port: number; file: string }> {
   const file = join(certificates.folder, `web-${files++}.yml`);
   writeFileSync(file, text);
-  const source = createWebConfigSource(file);
+  const source = await openWebConfigSource(file, { log: silentLogger, intervalMs: 5 });
   const page = (request: Request): Response => new Response(`${request.method} ${new URL(request.url).pathname}`);
   const handler = guard(page, source, silentLogger);
   const listener = await listenTls({

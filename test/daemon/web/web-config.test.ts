@@ -1,8 +1,11 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createRateLimit, parseGoDuration } from "../../../daemon/web/rate-limit.ts";
-import { createWebConfigSource, type WebConfig } from "../../../daemon/web/web-config.ts";
+import type { WebConfig } from "../../../daemon/web/web-config.ts";
+import { openWebConfigSource, type WebConfigSourceOptions } from "../../../daemon/web/web-config-source.ts";
+import { createLogger, silentLogger } from "../../../runtime/log.ts";
+import { waitFor } from "../../harness/wait.ts";
 import { createCertificates } from "./certificates.ts";
 
 const certificates = createCertificates();
@@ -11,10 +14,15 @@ certificates.issue("other", "DNS:localhost,IP:127.0.0.1");
 afterAll(() => certificates[Symbol.dispose]());
 
 const file = join(certificates.folder, "web.yml");
-const read = (text: string): WebConfig => {
+async function open(options: Partial<WebConfigSourceOptions> = {}) {
+  const source = await openWebConfigSource(file, { log: silentLogger, intervalMs: 5, ...options });
+  return { ...source, [Symbol.dispose]: () => source.stop() };
+}
+async function read(text: string): Promise<WebConfig> {
   writeFileSync(file, text);
-  return createWebConfigSource(file).current();
-};
+  using source = await open();
+  return source.current();
+}
 const tls = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
 const hash = await Bun.password.hash("secret", { algorithm: "bcrypt", cost: 4 });
 
@@ -47,14 +55,14 @@ describe("a web configuration that is refused", () => {
     ["unknown header", "http_server_config:\n  headers:\n    Server: x\n", /unknown key "Server"/],
     ["bad header value", "http_server_config:\n  headers:\n    X-Frame-Options: maybe\n", /expected one of/],
     ["bad interval", "rate_limit:\n  interval: soon\n", /"soon" is not a duration/],
-  ])("%s", (_, text, expected) => {
-    expect(() => read(text)).toThrow(expected);
+  ])("%s", async (_, text, expected) => {
+    await expect(read(text)).rejects.toThrow(expected);
   });
 
-  test("a hash is never repeated in a message", () => {
+  test("a hash is never repeated in a message", async () => {
     let message = "";
     try {
-      read("basic_auth_users:\n  alice: 12345678\n");
+      await read("basic_auth_users:\n  alice: 12345678\n");
     } catch (error) {
       message = String(error);
     }
@@ -66,44 +74,73 @@ describe("a web configuration that is refused", () => {
 describe("passwords", () => {
   const basic = (credentials: string): string => `Basic ${Buffer.from(credentials).toString("base64")}`;
   test.each([
-    ["right", basic("alice:secret"), true],
-    ["wrong password", basic("alice:wrong"), false],
-    ["unknown user with a known password", basic("bob:secret"), false],
-    ["inherited property as user", basic("constructor:secret"), false],
-    ["no colon", basic("alice"), false],
-    ["other scheme", "Bearer secret", false],
-    ["nothing", null, false],
-  ])("%s, asked twice", async (_, header, expected) => {
-    const { auth } = read(`basic_auth_users:\n  alice: ${hash}\n`);
+    ["right", basic("alice:secret"), "right"],
+    ["wrong password", basic("alice:wrong"), "wrong"],
+    ["unknown user with a known password", basic("bob:secret"), "wrong"],
+    ["inherited property as user", basic("constructor:secret"), "wrong"],
+    ["no colon", basic("alice"), "wrong"],
+    ["other scheme", "Bearer secret", "wrong"],
+    ["nothing", null, "wrong"],
+  ] as const)("%s, asked twice", async (_, header, expected) => {
+    const { auth } = await read(`basic_auth_users:\n  alice: ${hash}\n`);
     expect(await auth?.check(header)).toBe(expected);
     expect(await auth?.check(header)).toBe(expected);
   });
 
   test.each(["$2a$", "$2b$", "$2y$"])("hash form %s", async (form) => {
-    const { auth } = read(`basic_auth_users:\n  alice: ${hash.replace("$2b$", form)}\n`);
-    expect(await auth?.check(basic("alice:secret"))).toBe(true);
+    const { auth } = await read(`basic_auth_users:\n  alice: ${hash.replace("$2b$", form)}\n`);
+    expect(await auth?.check(basic("alice:secret"))).toBe("right");
   });
 });
 
-test("the file is read again when it changes, and while broken nobody gets in", () => {
+test("the file is read again when it changes, and while broken nobody gets in", async () => {
   writeFileSync(file, `basic_auth_users:\n  alice: ${hash}\n`);
-  const source = createWebConfigSource(file);
+  using source = await open();
   const first = source.current();
   expect(source.current()).toBe(first);
   writeFileSync(file, "basic_auth_users: [\n");
-  expect(() => source.current()).toThrow(/web\.yml/);
+  await waitFor("the broken file to be seen", () => {
+    try {
+      source.current();
+    } catch (error) {
+      return String(error).includes("web.yml");
+    }
+  });
   writeFileSync(file, "basic_auth_users: {}\n");
-  expect(source.current().auth).toBeUndefined();
+  await waitFor("the repaired file to be seen", () => source.current().auth === undefined);
 });
 
-test("a replaced certificate is seen without touching the file", () => {
+test("a replaced certificate is seen without touching the file", async () => {
   writeFileSync(file, tls);
-  const source = createWebConfigSource(file);
+  using source = await open();
   const before = source.current().tls;
   writeFileSync(join(certificates.folder, "server.pem"), certificates.read("other.pem"));
-  expect(() => source.current()).toThrow(/certificate and key cannot be used/);
+  await waitFor("the foreign key to be seen", () => {
+    try {
+      source.current();
+    } catch (error) {
+      return String(error).includes("certificate and key cannot be used");
+    }
+  });
   writeFileSync(join(certificates.folder, "server.key"), certificates.read("other.key"));
-  expect(source.current().tls?.context.cert).not.toBe(before?.context.cert);
+  await waitFor("the pair to be seen", () => source.current().tls?.context.cert !== before?.context.cert);
+});
+
+test("a file that hangs leaves the last configuration in force, is told once, and is read when it comes back", async () => {
+  writeFileSync(file, "basic_auth_users: {}\n");
+  const lines: string[] = [];
+  using source = await open({ log: createLogger({ write: (line) => void lines.push(line) }), patienceMs: 20 });
+  const first = source.current();
+  // A pipe without a writer: open(2) waits, as it does on a file server that does not answer.
+  rmSync(file);
+  expect(Bun.spawnSync(["mkfifo", file]).exitCode).toBe(0);
+  await waitFor("the report", () => lines.some((line) => line.includes("the last one stays in force")));
+  expect(source.current()).toBe(first);
+  expect(lines).toHaveLength(1);
+  writeFileSync(file, `basic_auth_users:\n  alice: ${hash}\n`);
+  await waitFor("what was in the pipe", () => source.current().auth !== undefined);
+  expect(lines.at(-1)).toContain("can be read again");
+  rmSync(file);
 });
 
 test.each([
