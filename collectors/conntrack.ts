@@ -2,6 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { defineCollector } from "./collector.ts";
 import { createFamilySet, type FamilySet } from "./families.ts";
 import { splitFields, splitLines } from "./fields.ts";
+import type { Host } from "./host.ts";
 import { detectPath, readAttribute, readNumber } from "./read.ts";
 
 /** Connection tracking of netfilter, there once nf_conntrack is loaded. */
@@ -25,7 +26,7 @@ export const conntrack = defineCollector({
       out.gauge("node_nf_conntrack_entries_limit", limitHelp, readNumber(host, `${root}/nf_conntrack_max`));
       // Kernels without CONFIG_NF_CONNTRACK_PROCFS have the table's size and not its events.
       const events = readAttribute(host, `${host.procPath}/net/stat/nf_conntrack`);
-      if (events !== undefined) addEvents(out, events);
+      if (events !== undefined) addEvents(out, events, host);
       return out.list();
     },
   }),
@@ -43,14 +44,15 @@ const columns: readonly (readonly [name: string, help: string])[] = [
 ];
 
 /** A header line, then one line of hexadecimal numbers per CPU, which are summed up. */
-export function addEvents(out: FamilySet, text: string): void {
+export function addEvents(out: FamilySet, text: string, host: Pick<Host, "skipped">): void {
   const [header = "", ...cpus] = splitLines(text);
   const names = splitFields(header);
   const rows = cpus.map((line) => splitFields(line).map((word) => Number.parseInt(word, 16)));
   for (const [name, help] of columns) {
     const index = names.indexOf(name);
     if (index < 0) continue;
-    const sum = rows.reduce((total, row) => total + (row[index] ?? 0), 0);
-    out.gauge(`node_nf_conntrack_stat_${name}`, help, sum);
+    const sum = rows.reduce((total, row) => total + (row[index] ?? Number.NaN), 0);
+    if (Number.isNaN(sum)) host.skipped(`${name} in nf_conntrack`, new Error("not a number for every CPU"));
+    else out.gauge(`node_nf_conntrack_stat_${name}`, help, sum);
   }
 }

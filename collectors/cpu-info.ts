@@ -12,15 +12,17 @@ export interface CpuInfoReading {
 /** The fields of one logical CPU by /proc/cpuinfo's own keys. */
 export type CpuFields = ReadonlyMap<string, string>;
 
-/** One block per logical CPU, each beginning with a `processor` line (x86, arm64, POWER, RISC-V). */
+/** One block per logical CPU, each beginning with a `processor` line (x86, arm64, POWER, RISC-V); blank lines between. */
 export function parseCpuInfo(text: string): CpuFields[] {
   const cpus: Map<string, string>[] = [];
+  let current: Map<string, string> | undefined;
   for (const line of text.split("\n")) {
     const colon = line.indexOf(":");
+    if (line.trim() === "") current = undefined;
     if (colon < 0) continue;
     const key = line.slice(0, colon).trim();
-    if (key === "processor") cpus.push(new Map());
-    cpus.at(-1)?.set(key, line.slice(colon + 1).replace(/^ /, ""));
+    if (key === "processor") cpus.push((current = new Map()));
+    current?.set(key, line.slice(colon + 1).replace(/^ /, ""));
   }
   return cpus;
 }

@@ -80,18 +80,19 @@ export type CpuTimes = Map<string, number[]>;
 export function parseCpuTimes(text: string, host: Pick<Host, "skipped">): CpuTimes {
   const times: CpuTimes = new Map();
   // The cpu lines come first; what follows them (intr above all) is long and not looked at.
-  for (let start = 0; text.startsWith("cpu", start);) {
+  for (let start = 0; start < text.length && !text.startsWith("intr", start);) {
     const end = text.indexOf("\n", start);
     const line = text.slice(start, end < 0 ? undefined : end);
     start = end < 0 ? text.length : end + 1;
     const [name = "", ...ticks] = splitFields(line);
     if (name === "cpu") continue;
     try {
+      if (!name.startsWith("cpu")) throw new Error(`unexpected line ${line.slice(0, 40)}`);
       const seconds = ticks.slice(0, 10).map((tick) => parseNumber(tick) / ticksPerSecond);
       while (seconds.length < 10) seconds.push(0);
       times.set(String(parseNumber(name.slice(3))), seconds);
     } catch (error) {
-      host.skipped(`${name} in stat`, error);
+      host.skipped(name.startsWith("cpu") ? `${name} in stat` : "a line of stat", error);
     }
   }
   return times;

@@ -1,6 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { defineCollector, type MetricFamily, NoDataError } from "./collector.ts";
 import { counter, createFamilySet, type FamilyHead, type FamilySet, gauge } from "./families.ts";
+import type { Host } from "./host.ts";
 import { parseDecimal, readTextIfPresent } from "./read.ts";
 
 const numbers: Readonly<Record<string, { readonly family: FamilyHead; readonly unit: number }>> = {
@@ -85,17 +86,25 @@ export const drbd = defineCollector({
       const text = readTextIfPresent(`${host.procPath}/drbd`);
       if (text === undefined) throw new NoDataError("the DRBD module is not loaded");
       const families = createFamilySet();
-      let device = "unknown";
-      for (const word of text.split(/\s+/)) {
-        const [key = "", value, extra] = word.split(":");
-        if (value === undefined || extra !== undefined) continue;
-        if (value === "" && /^\d+$/.test(key)) device = `drbd${key}`;
-        else addPair(families, device, key, value, (error) => host.skipped(`drbd ${device} ${key}`, error));
+      let device: string | undefined;
+      for (const line of text.split("\n")) {
+        // " 0: cs:Connected …", or "10: …"; what belongs to it is indented further.
+        const number = /^ ?(\d+):/.exec(line)?.[1];
+        if (!line.startsWith("   ")) device = number === undefined ? undefined : `drbd${number}`;
+        if (device !== undefined) addLine(families, host, { device, line });
       }
       return families.list();
     },
   }),
 });
+
+function addLine(families: FamilySet, host: Host, { device, line }: { device: string; line: string }): void {
+  for (const word of line.split(/\s+/)) {
+    const [key = "", value, extra] = word.split(":");
+    if (value === undefined || extra !== undefined) continue;
+    addPair(families, device, key, value, (error) => host.skipped(`drbd ${device} ${key}`, error));
+  }
+}
 
 function addPair(families: FamilySet, device: string, key: string, text: string, reject: (error: Error) => void): void {
   const number = numbers[key];

@@ -28,6 +28,15 @@ export function parseNumber(text: string | undefined): number {
   return value;
 }
 
+/** CPU numbers by column of "CPU0  CPU2 …"; throws on any other heading, without which no column has a meaning. */
+export function parseCpuHeader(line: string): string[] {
+  return splitFields(line).map((name) => /^CPU(\d+)$/.exec(name)?.[1] ?? unexpectedHeading(line));
+}
+
+function unexpectedHeading(line: string): never {
+  throw new Error(`unexpected heading ${JSON.stringify(line.slice(0, 60))}`);
+}
+
 /** Part of a metric name out of a name that something else chose: what may not stand there becomes an underscore. */
 export function toMetricName(name: string): string {
   return name.replace(/[^a-zA-Z0-9_:]/g, "_");

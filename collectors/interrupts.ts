@@ -2,7 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { defineCollector, type MetricFamily } from "./collector.ts";
 import { createDeviceFilter } from "./device-filter.ts";
 import { createFamilySet } from "./families.ts";
-import { parseNumber, splitFields } from "./fields.ts";
+import { parseCpuHeader, parseNumber, splitFields } from "./fields.ts";
 import type { Host } from "./host.ts";
 import { readText } from "./read.ts";
 
@@ -50,7 +50,7 @@ export function parseInterrupts(text: string, { keep, includeZeros, host }: Read
   const out = createFamilySet();
   const [header = "", ...lines] = text.split("\n");
   // Only online CPUs have a column, so that its place is not the CPU's number.
-  const cpus = splitFields(header).map((name) => name.replace(/^CPU/, ""));
+  const cpus = parseCpuHeader(header);
   for (const line of lines) {
     // arm64 prints no blank between a long name and the first count.
     const colon = line.indexOf(":");

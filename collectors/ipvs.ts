@@ -46,8 +46,7 @@ export const ipvs = defineCollector({
         const stats = readTextIfPresent(`${host.procPath}/net/ip_vs_stats`);
         if (stats === undefined) throw new NoDataError("the IPVS module is not loaded");
         const families = createFamilySet();
-        const values = parseIpvsStats(stats);
-        totals.forEach((family, index) => families.add(family, {}, values[index]));
+        addTotals(host, families, stats);
         addBackends(host, families, labels);
         return families.list();
       },
@@ -60,6 +59,15 @@ export function parseBackendLabels(text: string): BackendLabel[] {
   const unknown = [...wanted].filter((label) => !backendLabels.some((known) => known === label));
   if (unknown.length > 0) throw new Error(`--collector.ipvs.backend-labels: unknown labels ${unknown.join(", ")}`);
   return backendLabels.filter((label) => wanted.has(label));
+}
+
+function addTotals(host: Host, families: FamilySet, text: string): void {
+  try {
+    const values = parseIpvsStats(text);
+    totals.forEach((family, index) => families.add(family, {}, values[index]));
+  } catch (error) {
+    host.skipped("ip_vs_stats", error);
+  }
 }
 
 /** Two lines of headings, then the totals. */

@@ -3,7 +3,7 @@ import { defineCollector, type MetricFamily, type MetricType, type Sample } from
 import type { Host } from "./host.ts";
 import { families, type MountStatsFamily } from "./mounts/mountstats-families.ts";
 import { type NfsMount, parseMountStats } from "./mounts/mountstats-parse.ts";
-import { parseMountInfo } from "./mounts/table.ts";
+import { type Mount, parseMountInfo, unescape } from "./mounts/table.ts";
 import { isErrno, readText } from "./read.ts";
 
 /** Per-mount NFS statistics from mountstats: kernel memory only, so a dead server cannot make it hang. */
@@ -15,9 +15,9 @@ export const mountstats = defineCollector({
   create: () => ({
     collect: async (host) => {
       const { stats, info } = readMounts(host);
-      const addresses = parseMountInfo(info).map((entry) => entry.superOptions.get("addr") ?? "");
+      const table = parseMountInfo(info, (error) => host.skipped("a line of mountinfo", error));
       const mounts = parseMountStats(stats, (what, error) => host.skipped(what, error));
-      return toFamilies(mounts, addresses);
+      return toFamilies(mounts, table);
     },
   }),
 });
@@ -32,12 +32,22 @@ function readMounts({ procPath }: Host): { stats: string; info: string } {
   }
 }
 
-function toFamilies(mounts: readonly NfsMount[], addresses: readonly string[]): MetricFamily[] {
+/** Undefined when mountinfo has no such entry: half a name would make other series of the same mount. */
+function addressOf({ index, mountPoint }: NfsMount, table: readonly Mount[]): string | undefined {
+  const point = unescape(mountPoint);
+  const inPlace = table[index];
+  // Mounts at one point share its name; a table that lacks a line is matched by name alone.
+  const entry = inPlace?.mountPoint === point ? inPlace : table.find((candidate) => candidate.mountPoint === point);
+  return entry === undefined ? undefined : (entry.superOptions.get("addr") ?? "");
+}
+
+function toFamilies(mounts: readonly NfsMount[], table: readonly Mount[]): MetricFamily[] {
   const samples = new Map<MountStatsFamily, Sample[]>(families.map((family) => [family, []]));
   const seenPoints = new Set<string>();
   const seenDevices = new Set<string>();
   for (const mount of mounts) {
-    const mountaddr = addresses[mount.index] ?? "";
+    const mountaddr = addressOf(mount, table);
+    if (mountaddr === undefined) continue;
     for (const { protocol } of mount.transports) {
       const labels = { export: mount.device, protocol, mountaddr };
       const device = JSON.stringify(labels);

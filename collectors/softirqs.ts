@@ -1,7 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { defineCollector, type MetricFamily } from "./collector.ts";
 import { createFamilySet } from "./families.ts";
-import { parseNumber, splitFields } from "./fields.ts";
+import { parseCpuHeader, parseNumber, splitFields } from "./fields.ts";
 import type { Host } from "./host.ts";
 import { readText } from "./read.ts";
 
@@ -22,7 +22,7 @@ const vectors = new Set("HI TIMER NET_TX NET_RX BLOCK IRQ_POLL TASKLET SCHED HRT
 export function parseSoftirqs(text: string, host: Pick<Host, "skipped">): MetricFamily[] {
   const out = createFamilySet();
   const [header = "", ...lines] = text.split("\n");
-  const cpus = splitFields(header).map((name) => name.replace(/^CPU/, ""));
+  const cpus = parseCpuHeader(header);
   for (const line of lines) {
     const [name = "", ...counts] = splitFields(line);
     const type = name.replace(/:$/, "");

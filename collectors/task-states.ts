@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { defineCollector } from "./collector.ts";
 import { createFamilySet, gauge } from "./families.ts";
 import { parseNumber } from "./fields.ts";
+import type { Host } from "./host.ts";
 import { isErrno } from "./read.ts";
 
 const blocked = gauge(
@@ -27,7 +28,7 @@ export const taskStates = {
         const totals = { zombie: 0, blocked: 0, all: 0 };
         for (const pid of readdirSync(host.procPath)) {
           if (!/^\d+$/.test(pid)) continue;
-          const task = readTask(`${host.procPath}/${pid}/stat`);
+          const task = readTask(host, pid);
           if (task === undefined) continue;
           totals.all++;
           if (task.state === "Z") totals.zombie++;
@@ -44,12 +45,12 @@ export const taskStates = {
 } as const;
 
 /** Not through the descriptors that stay open: these files are new ones each time. Undefined when the process is gone. */
-function readTask(path: string): TaskStat | undefined {
+function readTask(host: Pick<Host, "procPath" | "skipped">, pid: string): TaskStat | undefined {
   try {
-    return parseTaskStat(readFileSync(path, "utf8"));
+    return parseTaskStat(readFileSync(`${host.procPath}/${pid}/stat`, "utf8"));
   } catch (error) {
-    if (isErrno(error, "ENOENT", "ESRCH")) return undefined;
-    throw error;
+    if (!isErrno(error, "ENOENT", "ESRCH")) host.skipped("stat of a process", error);
+    return undefined;
   }
 }
 

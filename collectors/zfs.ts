@@ -71,6 +71,10 @@ function addPool(host: Host, families: FamilySet, zpool: string, path: string): 
       }
     } else {
       const { dataset, numbers } = parseKstat(text, [uint64]);
+      if (dataset === "" && numbers.length > 0) {
+        host.skipped(`${entry} of ${zpool}`, new Error("no dataset_name"));
+        continue;
+      }
       for (const { name, value } of numbers) {
         addNumber(host, families, "node_zfs_zpool_dataset_", `objset.${name}`, { zpool, dataset }, value);
       }

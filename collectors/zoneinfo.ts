@@ -61,13 +61,21 @@ const fields = new Map<string, readonly [type: "gauge" | "counter", name: string
   ["numa_other", ["counter", "numa_other_total", "Allocation from other node"]],
 ]);
 
+/** "Node 0, zone      DMA" */
+function parseZone(line: string): { node: string; zone: string } | undefined {
+  const [, node, zone] = /^Node (\d+), zone\s+(\S+)/.exec(line) ?? [];
+  return node === undefined || zone === undefined ? undefined : { node, zone };
+}
+
 export function parseZoneinfo(text: string, host: Pick<Host, "skipped">): MetricFamily[] {
   const out = createFamilySet();
-  let labels = { node: "", zone: "" };
+  let labels: { node: string; zone: string } | undefined;
   for (const line of text.split("\n")) {
     const words = splitFields(line);
     const [key = "", value] = words;
-    if (key === "Node") labels = { node: (value ?? "").replace(/,$/, ""), zone: words[3] ?? "" };
+    // A zone whose first line cannot be read must not be taken for the one above it.
+    if (/^\S/.test(line)) labels = parseZone(line);
+    if (labels === undefined) continue;
     try {
       if (key === "protection:") {
         for (const [index, pages] of line

@@ -23,8 +23,9 @@ type Skip = (what: string, error: unknown) => void;
 export function parseMountStats(text: string, skip: Skip): NfsMount[] {
   const entries: string[][] = [];
   for (const line of text.split("\n")) {
-    // "no device mounted on …" is an entry as well, and counts in the order that mountinfo shares.
-    if (/^(no )?device /.test(line)) entries.push([line]);
+    // "no device mounted on …" is an entry as well, and counts in the order that mountinfo shares; so does a first line
+    // that cannot be read, whose body must not go to the entry above it.
+    if (/^\S/.test(line)) entries.push([line]);
     else if (line.trim() !== "") entries.at(-1)?.push(line);
   }
   return entries.flatMap(([head = "", ...body], index) => {

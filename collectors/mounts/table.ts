@@ -20,12 +20,27 @@ export interface Mount {
   readonly superOptions: ReadonlyMap<string, string>;
 }
 
-/** Every line in the kernel's order; throws on a line that is not a mountinfo line. */
-export function parseMountInfo(text: string): Mount[] {
+/**
+ * Every line in the kernel's order. A line that is not a mountinfo line throws, or is handed to `reject` and left out.
+ */
+export function parseMountInfo(text: string, reject: Reject = refuse): Mount[] {
   return text
     .split("\n")
     .filter((line) => line !== "")
-    .map(parseLine);
+    .flatMap((line) => {
+      try {
+        return [parseLine(line)];
+      } catch (error) {
+        reject(error);
+        return [];
+      }
+    });
+}
+
+type Reject = (error: unknown) => void;
+
+function refuse(error: unknown): never {
+  throw error;
 }
 
 function parseLine(line: string): Mount {
@@ -34,7 +49,13 @@ function parseLine(line: string): Mount {
   const [id, parentId, device, root, mountPoint, options, ...optional] = line.slice(0, separator).split(" ");
   // The kernel escapes blanks; super options are last and may be missing on old kernels.
   const [fstype, source, superOptions = ""] = line.slice(separator + 3).split(" ");
-  if (separator < 0 || options === undefined || source === undefined || fstype === undefined) {
+  if (
+    separator < 0 ||
+    options === undefined ||
+    source === undefined ||
+    fstype === undefined ||
+    !/^\d+$/.test(id ?? "")
+  ) {
     throw new Error(`not a mountinfo line: ${line}`);
   }
   return {
@@ -71,12 +92,16 @@ function splitOnce(text: string, separator: string): [string, string] {
  * The host's mounts. PID 1's table is the host's even when the daemon has a mount namespace of its own; where it may
  * not be read (hidepid, a container without that right) our own has to do.
  */
-export function readMountTable({ procPath }: Pick<Host, "procPath">): Mount[] {
+export function readMountTable(host: Pick<Host, "procPath" | "skipped">): Mount[] {
+  return parseMountInfo(readMountInfo(host), (error) => host.skipped("a line of mountinfo", error));
+}
+
+function readMountInfo({ procPath }: Pick<Host, "procPath">): string {
   try {
-    return parseMountInfo(readText(`${procPath}/1/mountinfo`));
+    return readText(`${procPath}/1/mountinfo`);
   } catch (error) {
     if (!isErrno(error, "ENOENT", "EACCES", "EPERM")) throw error;
-    return parseMountInfo(readText(`${procPath}/self/mountinfo`));
+    return readText(`${procPath}/self/mountinfo`);
   }
 }
 

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Host } from "../../collectors/host.ts";
 import {
   isReadOnly,
   type Mount,
@@ -10,6 +11,8 @@ import {
   stripRoot,
   topMounts,
 } from "../../collectors/mounts/table.ts";
+
+const hostAt = (procPath: string): Pick<Host, "procPath" | "skipped"> => ({ procPath, skipped: () => {} });
 
 function only(line: string): Mount {
   const [mount] = parseMountInfo(`${line}\n`);
@@ -50,6 +53,31 @@ test("a line that is not mountinfo is an error, not a missing mount", () => {
   expect(() => parseMountInfo("50 1 8:1 / /data rw ext4 /dev/sda1 rw\n")).toThrow("not a mountinfo line");
 });
 
+test("of a table with such a line only the line is lost, and it is reported", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "aami-table-"));
+  try {
+    const lines = [
+      "1 0 8:1 / / rw - ext4 /dev/a rw",
+      "garbage",
+      "2 1 8:2 / /b rw ext4",
+      "3 1 8:3 / /c rw - ext4 /dev/c rw",
+    ];
+    await Bun.write(join(folder, "1/mountinfo"), `${lines.join("\n")}\n`);
+    const skipped: string[] = [];
+    const host = {
+      procPath: folder,
+      skipped: (what: string, error: unknown) => void skipped.push(`${what}: ${error}`),
+    };
+    expect(readMountTable(host).map(({ mountPoint }) => mountPoint)).toEqual(["/", "/c"]);
+    expect(skipped).toEqual([
+      "a line of mountinfo: Error: not a mountinfo line: garbage",
+      "a line of mountinfo: Error: not a mountinfo line: 2 1 8:2 / /b rw ext4",
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test.each([
   ["writable", "rw", "rw", false],
   ["mounted read-only", "ro,relatime", "rw", true],
@@ -81,16 +109,16 @@ test("PID 1's table is preferred, our own is the fallback", async () => {
   const folder = mkdtempSync(join(tmpdir(), "aami-table-"));
   try {
     await Bun.write(join(folder, "self/mountinfo"), "1 0 8:1 / / rw - ext4 /dev/self rw\n");
-    expect(readMountTable({ procPath: folder }).map(({ source }) => source)).toEqual(["/dev/self"]);
+    expect(readMountTable(hostAt(folder)).map(({ source }) => source)).toEqual(["/dev/self"]);
     await Bun.write(join(folder, "1/mountinfo"), "1 0 8:1 / / rw - ext4 /dev/init rw\n");
-    expect(readMountTable({ procPath: folder }).map(({ source }) => source)).toEqual(["/dev/init"]);
+    expect(readMountTable(hostAt(folder)).map(({ source }) => source)).toEqual(["/dev/init"]);
   } finally {
     rmSync(folder, { recursive: true });
   }
 });
 
 test("the running kernel's table parses", () => {
-  const mounts = readMountTable({ procPath: "/proc" });
+  const mounts = readMountTable(hostAt("/proc"));
   expect(mounts.some(({ mountPoint }) => mountPoint === "/")).toBe(true);
   expect(mounts.every(({ id, device }) => Number.isInteger(id) && /^\d+:\d+$/.test(device))).toBe(true);
 });
