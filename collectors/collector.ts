@@ -48,7 +48,8 @@ export class NoDataError extends Error {
 /**
  * What a collector file exports. `name` is snake_case and equals the config key, the flag and the `collector` label.
  * Every property of `options` may carry `flag: "collector.NAME.option"` (node_exporter's spelling): the command line,
- * the YAML schema and --print-config-schema are all made from this one schema. `hidden: true` keeps a flag out of --help.
+ * the YAML schema and --print-config-schema are all made from this one schema. `hidden: true` keeps a flag out of --help;
+ * `path: true` says that the value is a path, which a collector always sees as an absolute one.
  */
 export interface CollectorDefinition<Options extends TObject = TObject> {
   readonly name: string;

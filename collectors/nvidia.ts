@@ -26,10 +26,12 @@ const NvidiaOptions = Type.Object(
     }),
     library: Type.String({
       default: "",
+      path: true,
       description: "Path of libnvidia-ml.so.1; empty to look where drivers put it.",
     }),
     counters_file: Type.String({
       default: "",
+      path: true,
       description: "A counters file of dcgm-exporter (CSV); empty for its default list.",
     }),
     hostname_label: Type.Union([Type.Literal("Hostname"), Type.Literal("hostname"), Type.Literal("none")], {
@@ -46,6 +48,7 @@ const NvidiaOptions = Type.Object(
     }),
     hpc_job_mapping_dir: Type.String({
       default: "",
+      path: true,
       description: "Folder with a file per GPU that lists the jobs on it (label hpc_job); empty for none.",
     }),
     kernel_log: Type.String({ default: "/dev/kmsg", description: "Kernel log device, for Xids." }),

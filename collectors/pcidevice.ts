@@ -52,6 +52,7 @@ export const pcidevice = defineCollector({
       idsfile: Type.String({
         default: "",
         flag: "collector.pcidevice.idsfile",
+        path: true,
         description: "Path of the pci.ids file; empty looks in /usr/share/misc and /usr/share/hwdata.",
       }),
       names: Type.Boolean({

@@ -28,6 +28,7 @@ export const qdisc = defineCollector({
       fixtures: Type.String({
         default: "",
         flag: "collector.qdisc.fixtures",
+        path: true,
         hidden: true,
         description: "Folder with a results.json to read instead of asking the kernel, for tests.",
       }),

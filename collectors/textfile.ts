@@ -17,6 +17,7 @@ export const textfile = defineCollector({
       directory: Type.Array(Type.String(), {
         default: [],
         flag: "collector.textfile.directory",
+        path: true,
         description: "Folders to read *.prom files from; may contain glob patterns.",
       }),
     },

@@ -127,6 +127,7 @@ export const wifi = defineCollector({
       fixtures: Type.String({
         default: "",
         flag: "collector.wifi.fixtures",
+        path: true,
         hidden: true,
         description: "Folder of JSON files to read instead of asking the kernel, for tests.",
       }),

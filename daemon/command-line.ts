@@ -1,6 +1,6 @@
 import { type TSchema, Type as t } from "@sinclair/typebox";
 import { existsSync, statSync } from "node:fs";
-import { resolve } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 import { collectorDefinitions } from "../collectors/registry.ts";
 import { parseConfig, readConfigFile } from "../runtime/config.ts";
 import { ExitCode, ExitError } from "../runtime/exit.ts";
@@ -78,10 +78,22 @@ function loadConfig(flags: FlagValues): LoadedConfig {
     setIn(config, path, value);
   }
   checkCollectors(config, file, setBy);
-  // The probes run in "/", so a path that is relative to our own folder is made absolute here.
-  for (const [key, path] of Object.entries(config.paths)) setIn(config, ["paths", key], resolve(path));
+  makeAbsolute(config);
   checkPaths(config, file, setBy);
   return { config, file, warnings };
+}
+
+/** Collectors run in "/": a path that is relative to our own working directory is made absolute before they see it. */
+function makeAbsolute(config: DaemonConfig): void {
+  for (const [key, path] of Object.entries(config.paths)) setIn(config, ["paths", key], resolve(path));
+  const absolute = (path: unknown): unknown => (path === "" || isAbsolute(String(path)) ? path : resolve(String(path)));
+  for (const { name, options } of collectorDefinitions) {
+    for (const [key, schema] of Object.entries(options.properties)) {
+      if (schema["path"] !== true) continue;
+      const value = config.collectors[name]?.[key];
+      setIn(config, ["collectors", name, key], Array.isArray(value) ? value.map(absolute) : absolute(value ?? ""));
+    }
+  }
 }
 
 function setIn(config: DaemonConfig, path: readonly string[], value: unknown): void {

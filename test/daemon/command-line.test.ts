@@ -63,6 +63,15 @@ describe("the command line of the daemon", () => {
     expect(enabledCollectors(config).get("rapl")).toMatchObject({ enable_zone_label: true });
   });
 
+  test("a relative path is one of the working directory, wherever collectors run", () => {
+    const flags = ["--collector.textfile.directory=metrics/*", "--collector.textfile.directory=/var/lib/x/"];
+    const { config } = load("collectors: { pcidevice: { idsfile: pci.ids } }", ...flags, "--path.procfs=/proc/./");
+    expect(config.collectors["textfile"]?.["directory"]).toEqual([`${process.cwd()}/metrics/*`, "/var/lib/x/"]);
+    expect(config.collectors["pcidevice"]?.["idsfile"]).toBe(`${process.cwd()}/pci.ids`);
+    expect(config.collectors["nvidia"]?.["library"]).toBe("");
+    expect(config.paths.procfs).toBe("/proc");
+  });
+
   test("flags of node_exporter without effect are accepted with a warning, switched off ones without", () => {
     const { warnings } = load("", "--runtime.gomaxprocs=2", "--collector.perf", "--no-collector.runit");
     expect(warnings).toEqual([
