@@ -74,44 +74,53 @@ export const RegistrationRequest = t.Object(
 );
 export type RegistrationRequest = Static<typeof RegistrationRequest>;
 
-export const GroupReference = t.Object({
-  id: t.String(),
-  name: t.String(),
-  namespace: t.String(),
-  /** `namespace:a/b/c` */
-  path: t.String(),
-  priority: t.Integer(),
-});
+export const GroupReference = t.Object(
+  {
+    id: t.String(),
+    name: t.String(),
+    namespace: t.String(),
+    /** `namespace:a/b/c` */
+    path: t.String(),
+    priority: t.Integer(),
+  },
+  { title: "GroupReference" },
+);
 export type GroupReference = Static<typeof GroupReference>;
 
 /** The eight fields of GET /api/v1/checks/target/:id. */
-export const EffectiveCheck = t.Object({
-  name: t.String(),
-  script_type: t.String(),
-  script_content: t.String(),
-  language: t.String(),
-  config: t.Record(t.String(), t.Unknown()),
-  version: t.String(),
-  hash: t.String(),
-  instance_id: t.String(),
-});
+export const EffectiveCheck = t.Object(
+  {
+    name: t.String(),
+    script_type: t.String(),
+    script_content: t.String(),
+    language: t.String(),
+    config: t.Record(t.String(), t.Unknown()),
+    version: t.String(),
+    hash: t.String(),
+    instance_id: t.String(),
+  },
+  { title: "EffectiveCheck" },
+);
 export type EffectiveCheck = Static<typeof EffectiveCheck>;
 
-export const RegistrationAnswer = t.Object({
-  node_id: t.String(),
-  hostname: t.String(),
-  fleet: t.String(),
-  /** true: a new record; false: this node was known, or it took over the record of its hostname. */
-  created: t.Boolean(),
-  groups: t.Array(GroupReference),
-  checks: t.Array(EffectiveCheck),
-  bundle_path: t.String(),
-  remaining_uses: t.Integer(),
-  /** Present when a public key was registered: a document of type aami-registration+jws. */
-  signed: t.Optional(t.String()),
-  /** The key that signed it; the node accepts it only if its fingerprint is the one it was given. */
-  signing_key: t.Optional(ManifestKey),
-});
+export const RegistrationAnswer = t.Object(
+  {
+    node_id: t.String(),
+    hostname: t.String(),
+    fleet: t.String(),
+    /** true: a new record; false: this node was known, or it took over the record of its hostname. */
+    created: t.Boolean(),
+    groups: t.Array(GroupReference),
+    checks: t.Array(EffectiveCheck),
+    bundle_path: t.String(),
+    remaining_uses: t.Integer(),
+    /** Present when a public key was registered: a document of type aami-registration+jws. */
+    signed: t.Optional(t.String()),
+    /** The key that signed it; the node accepts it only if its fingerprint is the one it was given. */
+    signing_key: t.Optional(ManifestKey),
+  },
+  { title: "Registration" },
+);
 export type RegistrationAnswer = Static<typeof RegistrationAnswer>;
 
 /** Payload of the signed part: everything that the node may believe. */

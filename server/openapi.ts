@@ -9,20 +9,25 @@ export interface ApiDocument {
   readonly openapi: string;
   readonly info: { readonly title: string; readonly version: string; readonly description: string };
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly components: Readonly<Record<string, Readonly<Record<string, object>>>>;
 }
 
 export interface Operation {
   readonly tags?: readonly string[];
   readonly summary?: string;
-  readonly parameters?: readonly { readonly name: string; readonly in: string; readonly required: boolean }[];
+  readonly parameters?: readonly {
+    readonly name: string;
+    readonly in: string;
+    readonly required: boolean;
+    readonly schema: object;
+  }[];
   readonly requestBody?: { readonly content: Content };
   readonly responses: Readonly<Record<string, { readonly content?: Content; readonly $ref?: string }>>;
   /** Alternatives; the names are roles of which one is enough. */
   readonly security: readonly Readonly<Record<string, readonly string[]>>[];
 }
 
-type Content = Readonly<Record<string, { readonly schema?: unknown }>>;
+type Content = Readonly<Record<string, { readonly schema?: object }>>;
 
 const ErrorAnswer = t.Object(
   {
@@ -51,10 +56,11 @@ const securitySchemes = {
 export function describeApi(routes: readonly AnyElysia[]): ApiDocument {
   const bare: AnyElysia = routes.reduce((whole, one) => whole.use(one), new Elysia());
   const described = toOpenAPISchema(bare) as unknown as Pick<ApiDocument, "paths">;
+  const schemas: Record<string, object> = { Error: ErrorAnswer };
   const paths = Object.entries(described.paths).map(([path, operations]) => {
     const completed = Object.entries(operations).map(([method, operation]) => [
       method,
-      complete(operation, accessOf(method.toUpperCase(), path)),
+      shareSchemas(complete(operation, accessOf(method.toUpperCase(), path)), schemas),
     ]);
     return [path, Object.fromEntries(completed)];
   });
@@ -65,7 +71,7 @@ export function describeApi(routes: readonly AnyElysia[]): ApiDocument {
     paths: Object.fromEntries(paths),
     components: {
       securitySchemes,
-      schemas: { Error: ErrorAnswer },
+      schemas,
       responses: {
         Refusal: {
           description: "A refusal.",
@@ -74,6 +80,20 @@ export function describeApi(routes: readonly AnyElysia[]): ApiDocument {
       },
     },
   };
+}
+
+const schemaName = /^[A-Z][A-Za-z]+$/;
+
+/** Moves every schema whose title is a name to `schemas`, once, and leaves references behind. */
+function shareSchemas<T>(value: T, schemas: Record<string, object>): T {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map((item: unknown) => shareSchemas(item, schemas)) as T;
+  const members = Object.entries(value).map(([key, member]) => [key, shareSchemas(member, schemas)]);
+  const copy: Record<string, unknown> = Object.fromEntries(members);
+  const { title } = copy;
+  if (typeof title !== "string" || !schemaName.test(title)) return copy as T;
+  schemas[title] ??= copy;
+  return { $ref: `#/components/schemas/${title}` } as T;
 }
 
 function complete(operation: Operation, access: Access | undefined): Operation {

@@ -17,25 +17,31 @@ const NewAdminToken = t.Object(
   { additionalProperties: false },
 );
 
-const AdminTokenAnswer = t.Object({
-  id: Id,
-  name: t.String(),
-  role: NewAdminToken.properties.role,
-  created_at: Time,
-  expires_at: nullable(Time),
-  revoked_at: nullable(Time),
-});
-const AuditAnswer = t.Object({
-  id: Id,
-  at: Time,
-  actor: t.String({ description: "admin:NAME:ID, node:ID or anonymous." }),
-  actor_role: t.String(),
-  address: t.String(),
-  action: t.String({ description: "For example group.create." }),
-  resource_id: t.Optional(t.String()),
-  result: t.String({ description: "ok, or the code of the refusal." }),
-  details: t.Record(t.String(), t.Unknown()),
-});
+const AdminTokenAnswer = t.Object(
+  {
+    id: Id,
+    name: t.String(),
+    role: NewAdminToken.properties.role,
+    created_at: Time,
+    expires_at: nullable(Time),
+    revoked_at: nullable(Time),
+  },
+  { title: "AdminToken" },
+);
+const AuditAnswer = t.Object(
+  {
+    id: Id,
+    at: Time,
+    actor: t.String({ description: "admin:NAME:ID, node:ID or anonymous." }),
+    actor_role: t.String(),
+    address: t.String(),
+    action: t.String({ description: "For example group.create." }),
+    resource_id: t.Optional(t.String()),
+    result: t.String({ description: "ok, or the code of the refusal." }),
+    details: t.Record(t.String(), t.Unknown()),
+  },
+  { title: "AuditRow" },
+);
 
 export function adminRoutes(services: Services): AnyElysia[] {
   const { store, now } = services;

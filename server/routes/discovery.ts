@@ -19,10 +19,11 @@ const query = t.Object(
   },
   { additionalProperties: false },
 );
-const DiscoveryAnswer = t.Array(
-  t.Object({ targets: t.Array(t.String(), { description: "host:port" }), labels: t.Record(t.String(), t.String()) }),
+const DiscoveredTarget = t.Object(
+  { targets: t.Array(t.String(), { description: "host:port" }), labels: t.Record(t.String(), t.String()) },
+  { title: "DiscoveredTarget" },
 );
-const detail = operation("Targets for http_sd_configs", { 200: DiscoveryAnswer });
+const detail = operation("Targets for http_sd_configs", { 200: t.Array(DiscoveredTarget) });
 type Query = (typeof query)["static"];
 
 /** Prometheus HTTP service discovery. `/active` is the name that older configurations use. */

@@ -40,18 +40,21 @@ const NewNamespace = t.Object(
   { name: Namespace, description: t.Optional(Description) },
   { additionalProperties: false },
 );
-const NamespaceAnswer = t.Object({ name: Namespace, description: t.String() });
-const GroupAnswer = t.Object({
-  id: Id,
-  namespace: Namespace,
-  name: Name,
-  path: GroupPath,
-  parent_id: nullable(Id),
-  description: t.String(),
-  priority: Priority,
-  metadata: StringMap,
-  ...lifetime,
-});
+const NamespaceAnswer = t.Object({ name: Namespace, description: t.String() }, { title: "Namespace" });
+const GroupAnswer = t.Object(
+  {
+    id: Id,
+    namespace: Namespace,
+    name: Name,
+    path: GroupPath,
+    parent_id: nullable(Id),
+    description: t.String(),
+    priority: Priority,
+    metadata: StringMap,
+    ...lifetime,
+  },
+  { title: "Group" },
+);
 const maxDepth = 8;
 
 export function groupRoutes(services: Services): AnyElysia {

@@ -6,13 +6,16 @@ import type { Services } from "../context.ts";
 import { operation, Time } from "../http/operation.ts";
 
 const State = t.Union([t.Literal("healthy"), t.Literal("unhealthy")]);
-const Health = t.Object({
-  status: State,
-  timestamp: Time,
-  version: t.String(),
-  uptime_seconds: t.Integer(),
-  components: t.Object({ database: t.Object({ status: State }) }),
-});
+const Health = t.Object(
+  {
+    status: State,
+    timestamp: Time,
+    version: t.String(),
+    uptime_seconds: t.Integer(),
+    components: t.Object({ database: t.Object({ status: State }) }),
+  },
+  { title: "Health" },
+);
 const ready = operation("Does the server answer, and its database?", { 200: Health, 503: Health });
 const live = operation("Does the process answer?", { 200: t.Object({ status: State }) });
 

@@ -53,22 +53,25 @@ const PolicyChange = t.Object(
   { ...scriptChanges, config: placement.config, priority: placement.priority, is_active: placement.is_active },
   { additionalProperties: false },
 );
-const PolicyAnswer = t.Object({
-  id: Id,
-  ...ScriptAnswer.properties,
-  scope: Scope,
-  group_id: nullable(Id),
-  config: Config,
-  priority: Priority,
-  is_active: t.Boolean(),
-  template_id: t.Optional(Id),
-  template_name: t.Optional(t.String()),
-  template_version: t.Optional(t.String()),
-  created_from_template_id: nullable(Id),
-  created_from_template_name: nullable(t.String()),
-  is_outdated: t.Boolean({ description: "The template's script is another one by now." }),
-  ...lifetime,
-});
+const PolicyAnswer = t.Object(
+  {
+    id: Id,
+    ...ScriptAnswer.properties,
+    scope: Scope,
+    group_id: nullable(Id),
+    config: Config,
+    priority: Priority,
+    is_active: t.Boolean(),
+    template_id: t.Optional(Id),
+    template_name: t.Optional(t.String()),
+    template_version: t.Optional(t.String()),
+    created_from_template_id: nullable(Id),
+    created_from_template_name: nullable(t.String()),
+    is_outdated: t.Boolean({ description: "The template's script is another one by now." }),
+    ...lifetime,
+  },
+  { title: "ScriptPolicy" },
+);
 const PolicyAnswers = t.Array(PolicyAnswer);
 type NewPolicy = (typeof NewPolicy)["static"];
 

@@ -53,27 +53,33 @@ const filters = {
 };
 
 const Facts = t.Record(t.String(), t.Unknown());
-const TargetAnswer = t.Object({
-  id: Id,
-  hostname: Hostname,
-  ip_address: t.String(),
-  status: AdminStatus,
-  primary_group_id: nullable(Id),
-  groups: t.Array(GroupReference),
-  exporters: t.Array(t.Composite([t.Object({ id: Id }), Exporter])),
-  labels: StringMap,
-  metadata: StringMap,
-  inventory: Facts,
-  instance_id: nullable(t.String()),
-  daemon_version: nullable(t.String()),
-  key_id: nullable(t.String({ description: "Fingerprint of the node's key; null of a target without one." })),
-  applied_revision: nullable(t.String({ description: "epoch.version of the bundle it runs." })),
-  report: nullable(Facts),
-  last_seen: nullable(Time),
-  ...lifetime,
-});
+const TargetAnswer = t.Object(
+  {
+    id: Id,
+    hostname: Hostname,
+    ip_address: t.String(),
+    status: AdminStatus,
+    primary_group_id: nullable(Id),
+    groups: t.Array(GroupReference),
+    exporters: t.Array(t.Composite([t.Object({ id: Id }), Exporter])),
+    labels: StringMap,
+    metadata: StringMap,
+    inventory: Facts,
+    instance_id: nullable(t.String()),
+    daemon_version: nullable(t.String()),
+    key_id: nullable(t.String({ description: "Fingerprint of the node's key; null of a target without one." })),
+    applied_revision: nullable(t.String({ description: "epoch.version of the bundle it runs." })),
+    report: nullable(Facts),
+    last_seen: nullable(Time),
+    ...lifetime,
+  },
+  { title: "Target" },
+);
 const Count = t.Integer({ minimum: 0 });
-const Summary = t.Object({ active: Count, inactive: Count, down: Count, total: Count, waiting_polls: Count });
+const Summary = t.Object(
+  { active: Count, inactive: Count, down: Count, total: Count, waiting_polls: Count },
+  { title: "TargetCounts" },
+);
 
 export function targetRoutes(services: Services): AnyElysia {
   const { store, now } = services;

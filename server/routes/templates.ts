@@ -21,8 +21,10 @@ import {
   toIso,
 } from "./common.ts";
 
-const TemplateAnswer = t.Object({ id: Id, ...ScriptAnswer.properties, ...lifetime });
-const TemplateSummary = t.Omit(TemplateAnswer, ["script_content", "default_config"]);
+const TemplateAnswer = t.Object({ id: Id, ...ScriptAnswer.properties, ...lifetime }, { title: "ScriptTemplate" });
+const TemplateSummary = t.Omit(TemplateAnswer, ["script_content", "default_config"], {
+  title: "ScriptTemplateSummary",
+});
 
 export function templateRoutes(services: Services): AnyElysia {
   const { store, now } = services;

@@ -52,22 +52,27 @@ const NewToken = t.Object(
 const TokenChange = t.Object(settings, { additionalProperties: false });
 const Presented = t.Object({ token: t.String({ minLength: 1, maxLength: 512 }) }, { additionalProperties: false });
 const TokenState = t.Union(["valid", "revoked", "expired", "exhausted"].map((state) => t.Literal(state)));
-const TokenAnswer = t.Object({
-  id: TokenId,
-  name: t.String(),
-  description: t.String(),
-  default_group_id: nullable(Id),
-  allowed_group_ids: t.Array(Id),
-  labels: StringMap,
-  max_uses: t.Integer(),
-  uses: t.Integer(),
-  remaining_uses: t.Integer(),
-  expires_at: Time,
-  state: TokenState,
-  is_valid: t.Boolean(),
-  ...t.Omit(t.Object(lifetime), ["deleted_at"]).properties,
+const TokenAnswer = t.Object(
+  {
+    id: TokenId,
+    name: t.String(),
+    description: t.String(),
+    default_group_id: nullable(Id),
+    allowed_group_ids: t.Array(Id),
+    labels: StringMap,
+    max_uses: t.Integer(),
+    uses: t.Integer(),
+    remaining_uses: t.Integer(),
+    expires_at: Time,
+    state: TokenState,
+    is_valid: t.Boolean(),
+    ...t.Omit(t.Object(lifetime), ["deleted_at"]).properties,
+  },
+  { title: "BootstrapToken" },
+);
+const SecretAnswer = t.Composite([TokenAnswer, t.Object({ token: t.String(), server_fingerprint: t.String() })], {
+  title: "BootstrapTokenWithSecret",
 });
-const SecretAnswer = t.Composite([TokenAnswer, t.Object({ token: t.String(), server_fingerprint: t.String() })]);
 const ValidAnswer = t.Object({
   valid: t.Literal(true),
   id: TokenId,

@@ -11,6 +11,7 @@ export function lockFile(filename: string): { release(): void } {
   const database = new Database(path, { readwrite: true, create: true });
   try {
     chmodSync(path, 0o600);
+    database.run("PRAGMA journal_mode = OFF"); // nothing is ever written, and no file is to lie beside
     database.run("BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();

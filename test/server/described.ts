@@ -20,13 +20,14 @@ export function assertDescribed(document: ApiDocument, { method, path, status, b
   const [template] = templates.toSorted((a, b) => a.split("{").length - b.split("{").length);
   const operation = template === undefined ? undefined : document.paths[template]?.[method.toLowerCase()];
   if (operation === undefined) return;
-  const error = { content: { "application/json": { schema: document.components["schemas"]?.["Error"] } } };
+  const schemas = document.components["schemas"] ?? {};
+  const error = { content: { "application/json": { schema: schemas["Error"] } } };
   const answer = operation.responses[status] ?? (status >= 400 ? error : undefined);
   const name = `${method} ${template} ${status}`;
   if (answer === undefined) throw new Error(`${name} is not in the OpenAPI document`);
   const schema = answer.content?.["application/json"]?.schema;
-  if (schema === undefined || !isSchema(schema)) return;
-  const fault = Value.Errors(withKinds(schema), body).First();
+  if (schema === undefined) return;
+  const fault = Value.Errors(withKinds({ ...schema }, schemas), body).First();
   if (fault === undefined) return;
   throw new Error(`${name}: ${fault.path} ${fault.message}, found ${JSON.stringify(fault.value)}`);
 }
@@ -35,20 +36,22 @@ const matches = (template: string, path: string): boolean =>
   new RegExp(`^${template.replaceAll(/\{[^}]+\}/g, "[^/]+")}$`).test(path);
 
 type Json = Readonly<Record<string, unknown>>;
-const isSchema = (value: unknown): value is Json => typeof value === "object" && value !== null;
+type Schemas = Readonly<Record<string, object>>;
 
-/** A schema that came over the wire, as TypeBox checks it. */
-function withKinds(schema: Json): TSchema {
+/** A schema that came over the wire, as TypeBox checks it; references are followed. */
+function withKinds(schema: Json, schemas: Schemas): TSchema {
+  const { $ref } = schema;
+  if (typeof $ref === "string") return withKinds({ ...schemas[$ref.split("/").at(-1) ?? ""] }, schemas);
   const members = Object.entries(schema).map(([key, value]) => {
-    if (key === "properties" || key === "patternProperties") return [key, mapValues(value as Json)];
-    if (key === "anyOf" || key === "allOf") return [key, (value as Json[]).map(withKinds)];
-    return [key, key === "items" ? withKinds(value as Json) : value];
+    if (key === "properties" || key === "patternProperties") return [key, mapValues(value as Json, schemas)];
+    if (key === "anyOf" || key === "allOf") return [key, (value as Json[]).map((item) => withKinds(item, schemas))];
+    return [key, key === "items" ? withKinds(value as Json, schemas) : value];
   });
   return { ...Object.fromEntries(members), [Kind]: kindOf(schema) } as unknown as TSchema;
 }
 
-const mapValues = (schemas: Json): Json =>
-  Object.fromEntries(Object.entries(schemas).map(([key, value]) => [key, withKinds(value as Json)]));
+const mapValues = (values: Json, schemas: Schemas): Json =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [key, withKinds(value as Json, schemas)]));
 
 function kindOf(schema: Json): string {
   if ("anyOf" in schema) return "Union";
