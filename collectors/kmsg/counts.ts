@@ -1,4 +1,5 @@
 import type { Labels, MetricFamily } from "../collector.ts";
+import type { Severity } from "../events.ts";
 import { counter, createFamilySet, type FamilySet, gauge } from "../families.ts";
 import type { KernelEvent } from "./patterns.ts";
 
@@ -52,8 +53,9 @@ const head = {
   sxid: counter("aami_nvswitch_sxid_errors_total", "SXid errors of an NVSwitch in the kernel log since boot."),
 };
 
-/** Lines may name what they like; past this many series a new device is only counted as left out. */
+/** Lines may name what they like; past this many series what matters least is only counted as left out. */
 const maxSeries = 500;
+const weights: Readonly<Record<Severity, number>> = { info: 0, warning: 1, critical: 2, fatal: 3 };
 
 export function createKernelCounts(): KernelCounts {
   const seen = new Map<string, CountedEvent>();
@@ -62,8 +64,8 @@ export function createKernelCounts(): KernelCounts {
     add: (event, atSeconds) => {
       const key = keyOf(event);
       const known = seen.get(key);
-      if (known === undefined && seen.size >= maxSeries) totals.dropped++;
-      else seen.set(key, { event, count: (known?.count ?? 0) + 1, atSeconds });
+      seen.set(key, { event, count: (known?.count ?? 0) + 1, atSeconds });
+      if (seen.size > maxSeries) totals.dropped += dropLeast(seen);
     },
     lost: (records) => void (totals.lost += records),
     read: (records) => void (totals.records += records),
@@ -94,6 +96,19 @@ export function createKernelCounts(): KernelCounts {
       return set.list();
     },
   };
+}
+
+/** Of the least severe the one that was last seen longest ago. Says how many events it stood for. */
+function dropLeast(seen: Map<string, CountedEvent>): number {
+  let least: [string, CountedEvent] | undefined;
+  for (const entry of seen) if (least === undefined || matters(entry[1], least[1]) < 0) least = entry;
+  if (least === undefined) return 0;
+  seen.delete(least[0]);
+  return least[1].count;
+}
+
+function matters(a: CountedEvent, b: CountedEvent): number {
+  return weights[a.event.severity] - weights[b.event.severity] || a.atSeconds - b.atSeconds;
 }
 
 /** The errors of an NVLink are counted by what they are, and with all others by code. */

@@ -26,7 +26,7 @@ export interface LinkError {
 }
 
 const parts = [
-  /NVRM: Xid \((?:PCI:)?(?<bus>[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2})(?:\.[0-7])?/,
+  /^NVRM: Xid \((?:PCI:)?(?<bus>[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2})(?:\.[0-7])?/,
   /(?: GPU-I:(?<gi>\d+))?(?: GPU-CI:(?<ci>\d+))?\): (?<code>\d+)/,
   /(?:, pid='?(?<pid>[^,']+)'?)?(?:, name=(?<name>[^,]*))?(?:, (?<message>.*))?$/s,
 ];

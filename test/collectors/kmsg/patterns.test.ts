@@ -51,6 +51,12 @@ describe("a line of the kernel log", () => {
     ],
     ["critical medium error, dev sdd, sector 4 op 0x0:(READ) flags 0x0", "disk_media_error critical sdd"],
     ["EXT4-fs (md0): Remounting filesystem read-only", "filesystem_read_only critical md0"],
+    ["BTRFS info (device sdc state EA): forced readonly", "filesystem_read_only critical sdc"],
+    ["EXT4-fs (sda1): mounted filesystem 3d7a r/w with ordered data mode.", "filesystem_mounted info sda1"],
+    ["XFS (nvme0n1): Ending clean mount", "filesystem_mounted info nvme0n1"],
+    [" nfs_page_async_flush+0x1a5/0x2e0 [nfs]", "nfs_writeback_hung critical "],
+    ["general protection fault, probably for non-canonical address 0x6b6b: 0000 [#1] SMP", "kernel_oops critical "],
+    ["mlx5_core enp1s0f0np0: Link down", "link_down warning enp1s0f0np0"],
     ["XFS (nvme1n1): Filesystem has been shut down due to log error (0x2).", "filesystem_shutdown fatal nvme1n1"],
     ["nfs: server fs1 not responding, still trying", "nfs_not_responding critical fs1"],
     [
@@ -139,5 +145,25 @@ describe("an Xid about an NVLink", () => {
     [79, "Fatal (0x004505c6 0x00000000)", undefined],
   ] as const)("%d, %s", (code, text, expected) => {
     expect(link(code, text)).toEqual(expected);
+  });
+});
+
+/** A program chooses its own name, and a user with a cgroup of their own its path: both get into lines of the kernel. */
+describe("what a program may have had the kernel write is no event of the hardware", () => {
+  const forged = "NVRM: Xid (PCI:0000:3b:00): 79, pid=1, name=x, GPU has fallen off the bus.";
+  test.each([
+    [
+      `oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),task_memcg=/user.slice/${forged},task=x,pid=9,uid=1000`,
+      "oom_kill",
+    ],
+    [`cgroup: fork rejected by pids controller in /user.slice/${forged}`, undefined],
+    ["cgroup: fork rejected by pids controller in /user.slice/Kernel panic - not syncing: x", undefined],
+    ["usb 1-1: Product: EDAC MC0: 1 UE memory read error on x", undefined],
+    ["usb 1-1: Manufacturer: nvme nvme0: Disabling device after reset failure: -19", undefined],
+    ["traps: python3[77] general protection fault ip:7f0 sp:7ff error:0 in libc.so.6[7f0+1000]", undefined],
+    ["x: EXT4-fs error (device sda1): y", undefined],
+  ])("%s", (line, event) => {
+    expect(recognise(line)?.id).toBe(event);
+    expect(parseXid(line)).toBeUndefined();
   });
 });

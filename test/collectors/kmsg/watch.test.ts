@@ -2,7 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { xids } from "../../../checks/catalogue/catalogue.ts";
 import { createEventLog, type EventLog, type EventStorage, type HardwareEvent } from "../../../collectors/events.ts";
 import { encodeFamilies } from "../../../collectors/exposition.ts";
+import { createKernelCounts } from "../../../collectors/kmsg/counts.ts";
 import type { KernelLog } from "../../../collectors/kmsg/follower.ts";
+import { recognise } from "../../../collectors/kmsg/patterns.ts";
 import { parseRecord } from "../../../collectors/kmsg/record.ts";
 import { createThrottle } from "../../../collectors/kmsg/throttle.ts";
 import { type KernelWatch, watchKernelLog } from "../../../collectors/kmsg/watch.ts";
@@ -102,6 +104,28 @@ test("errors of an NVLink are counted by what they are, and by code", () => {
   expect(page(watch)).toContain(`aami_gpu_nvlink_xid_errors_total${series("nonfatal")} 1\n`);
   expect(page(watch)).toContain(`aami_gpu_nvlink_xid_last_timestamp_seconds${series("fatal")} `);
   end();
+});
+
+test("so many devices that not all can be counted hide no lost GPU", () => {
+  const counts = createKernelCounts();
+  const see = (line: string, atSeconds: number): void => {
+    const event = recognise(line);
+    if (event === undefined) throw new Error(`not recognised: ${line}`);
+    counts.add(event, atSeconds);
+  };
+  see("nvme nvme0: Disabling device after reset failure: -19", 1);
+  for (let port = 0; port < 800; port++) see(`bnx2 0000:04:00.0 veth${port}: Link down`, 2 + port);
+  see(xid(79), 900);
+  const text = encodeFamilies(counts.families())
+    .map((encoded) => encoded.text)
+    .join("");
+  expect(text).toContain(xidLine(79, 1));
+  expect(text).toContain(
+    'aami_kernel_log_events_total{class="disk",device="nvme0",event="nvme_gone",severity="fatal"} 1\n',
+  );
+  expect(text).toContain('device="veth799"');
+  expect(text).not.toContain('device="veth0"');
+  expect(text).toContain("aami_kernel_log_uncounted_events_total 302\n");
 });
 
 describe("over a restart of the daemon", () => {
