@@ -150,7 +150,7 @@ function statusFamilies(states: readonly CheckState[]): MetricFamily[] {
     return action === "none" ? [] : [{ labels: { check: state.definition.name, action }, value: 1 }];
   });
   const findings = judged.flatMap(({ state, result }) =>
-    result.verdict === undefined ? [] : sampleOf(state.definition.name, result.verdict.findings.length),
+    result.verdict === undefined || state.stale ? [] : sampleOf(state.definition.name, result.verdict.findings.length),
   );
   return [
     gauge("aami_check_status", "What the check says: 1 for the one status it is in.", judged.flatMap(perStatus)),

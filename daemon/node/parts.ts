@@ -17,6 +17,7 @@ import type { DaemonPart } from "../part.ts";
 import { takeInventory } from "./inventory.ts";
 import { readBootId } from "./machine.ts";
 import { createNode, type Node } from "./node.ts";
+import type { NodeView } from "./status.ts";
 import { type NodeStore, openNodeStore } from "./store.ts";
 
 /** Where the daemon answers, once it does. */
@@ -40,7 +41,7 @@ export interface Parts {
   readonly parts: readonly DaemonPart[];
   readonly events: EventLog;
   readonly checks: () => ChecksView;
-  readonly node: () => unknown;
+  readonly node: () => NodeView | undefined;
 }
 
 /** Checks, node and events. Throws ExitError where the state cannot be opened but is needed. */
@@ -56,7 +57,7 @@ export function openParts(options: PartsOptions): Parts {
     parts: [checks.part, ...node, createEventsPart(events), ...control],
     events,
     checks: checks.view,
-    node: () => node[0]?.status(),
+    node: () => node[0]?.view(),
   };
 }
 
@@ -159,7 +160,7 @@ function createControlPart({ config, log }: PartsOptions, handle: (request: Requ
 function createNodePart(
   options: PartsOptions,
   { store, checks }: { readonly store: NodeStore; readonly checks: () => CheckService },
-): DaemonPart {
+): DaemonPart & { view(): NodeView } {
   const { config, log } = options;
   const node: Node = createNode({
     store,
@@ -181,6 +182,7 @@ function createNodePart(
     reconfigure: (next) => warnAboutRestart("server", config.server, next.server, log),
     families: node.families,
     status: node.status,
+    view: node.status,
     stop: node.stop,
   };
 }

@@ -58,10 +58,7 @@ function explainCode(kind: "Xid" | "SXid", table: ReadonlyMap<number, ErrorCode>
   }
   const known = table.get(Number(text));
   if (known === undefined) {
-    throw new ExitError(
-      ExitCode.failure,
-      `${kind} ${text} is not in this version's catalogue; ask the vendor's support`,
-    );
+    throw new ExitError(ExitCode.failure, unknownCode(kind, table, Number(text)));
   }
   const { code, level, action, mnemonic, title } = known;
   const check = kind === "Xid" ? "gpu_xid" : "nvswitch_sxid";
@@ -86,6 +83,19 @@ function explainCode(kind: "Xid" | "SXid", table: ReadonlyMap<number, ErrorCode>
   ].join("\n");
 }
 
+function unknownCode(kind: "Xid" | "SXid", table: ReadonlyMap<number, ErrorCode>, code: number): string {
+  const other = kind === "Xid" ? "SXid" : "Xid";
+  if ((kind === "Xid" ? sxids : xids).has(code)) {
+    return `there is no ${kind} ${code}, but an ${other}: aami explain ${other.toLowerCase()} ${code}`;
+  }
+  const known = [...table.keys()];
+  const range = `${Math.min(...known)} to ${Math.max(...known)}`;
+  return (
+    `${kind} ${code} is not in this version's catalogue (codes from ${range}). A newer driver may have it: ` +
+    `look at ${catalogueUrl}, or ask NVIDIA's support`
+  );
+}
+
 /** What the sub-codes of an NVLink's error ask for, which goes before the code's own action. */
 function explainLinks(code: number): string[] {
   const lines = nvlinkRulesOf(code).map(({ unit, subcode, level, action, hint }) => {
@@ -94,6 +104,7 @@ function explainLinks(code: number): string[] {
   return lines.length === 0 ? [] : ["", "By unit and sub-code, where the line names them:", ...new Set(lines)];
 }
 
+const catalogueUrl = "https://docs.nvidia.com/deploy/xid-errors/";
 const width = 100;
 
 function wrap(text: string): string {

@@ -2,6 +2,7 @@ import { duration } from "../../checks/builtin/builtin.ts";
 import { explanationOf } from "../../checks/builtin/explain.ts";
 import { actionTexts } from "../../checks/catalogue/catalogue.ts";
 import type { Finding, Status } from "../../checks/verdict.ts";
+import { describeFleet } from "./fleet.ts";
 import { Html, html } from "./html.ts";
 import css from "./style.css" with { type: "text" };
 import {
@@ -15,7 +16,7 @@ import {
   listProblems,
   type StatusView,
   type StuckView,
-  toActions,
+  toAdvice,
 } from "./view.ts";
 
 const findingsShown = 20;
@@ -45,9 +46,10 @@ export function renderStatusPage(view: StatusView, { telemetryPath }: { readonly
           <h1>${hostname}</h1>
           <p>AAMI node daemon ${version["version"]}, up for ${since(startedAt, nowMs)}; as of ${toClock(now)}</p>
         </header>
-        ${banner(view, problems)} ${problems.map((problem) => card(problem, nowMs))} ${stuckSection(stuck)}
-        ${sandboxSection(view)} ${collectorSection(collectors)} ${checkSection(checks.checks, nowMs)}
-        ${acknowledgedSection(checks.acknowledged, nowMs)} ${eventSection(events, nowMs)}
+        ${banner(view, problems)} ${fleetSection(view, nowMs)} ${problems.map((problem) => card(problem, nowMs))}
+        ${stuckSection(stuck)} ${sandboxSection(view)} ${collectorSection(collectors)}
+        ${checkSection(checks.checks, nowMs)} ${acknowledgedSection(checks.acknowledged, nowMs)}
+        ${eventSection(events, nowMs)}
         <footer>
           <a href="${telemetryPath}">Metrics</a><a href="/api/v1/status">Status as JSON</a><a href="/healthz">Health</a>
           <a href="/readyz">Readiness</a
@@ -85,11 +87,23 @@ function banner({ status, checks: { checks } }: StatusView, problems: readonly J
   return html`<p class="banner ${status}"><span class="state">${titleOf(status)}</span> – ${text}${rest}</p>`;
 }
 
+/** What somebody has to look at stands out; where all is well it is one line among the small print. */
+function fleetSection({ node }: StatusView, nowMs: number): Html | undefined {
+  const lines = describeFleet(node, nowMs);
+  if (lines.length === 0) return undefined;
+  const rows = lines.map(({ text, isProblem }) => html`<li class="${isProblem ? "problem" : "dim"}">${text}</li>`);
+  return html`<ul class="fleet" title="Control server">
+    ${rows}
+  </ul>`;
+}
+
 function card(problem: JudgedCheck, nowMs: number): Html {
   const { name, status, since: began = "", summary = "", findings = [] } = problem;
   const shown = findings.slice(0, findingsShown).map((finding) => html`<li>${toLine(finding, status)}</li>`);
   const more = findings.length - shown.length;
-  const todo = toActions(problem).map((each) => html`<p><b>What to do:</b> ${actionTexts[each]}</p>`);
+  const todo = toAdvice(problem).map(
+    ({ action, about }) => html`<p><b>What to do${about && ` about ${about}`}:</b> ${actionTexts[action]}</p>`,
+  );
   return html`<article class="card ${status}" id="check-${name}">
     <h3>
       <span class="state">${titleOf(status)}</span> <span>${name}</span

@@ -1,6 +1,7 @@
 import { duration } from "../../checks/builtin/builtin.ts";
 import { actionTexts } from "../../checks/catalogue/catalogue.ts";
-import { type CheckView, hasHappened, isJudged, listProblems, type StatusView, toActions } from "./view.ts";
+import { describeFleet } from "./fleet.ts";
+import { type CheckView, hasHappened, isJudged, listProblems, type StatusView, toAdvice } from "./view.ts";
 
 const findingsShown = 20;
 const acknowledgedShown = 5;
@@ -14,6 +15,7 @@ export function renderStatusText(view: StatusView, { all }: { readonly all: bool
   const lines = [
     `${hostname}: ${status}, ${problems.length} of ${judged} checks not ok`,
     `aami ${version["version"]}, up for ${age(startedAt, nowMs)}`,
+    ...describeFleet(view.node, nowMs).map(({ text, isProblem }) => `${isProblem ? "! " : ""}${text}`),
     "",
     ...problems.flatMap((problem) => describeProblem(problem, nowMs)),
   ];
@@ -34,7 +36,7 @@ function describeProblem(problem: CheckView & { readonly status: string }, nowMs
   });
   if (lines.length === 0) lines.push(`  - ${summary === "" ? "the check gave no reason" : summary}`);
   if (findings.length > findingsShown) lines.push(`  - and ${findings.length - findingsShown} more, see --json`);
-  const actions = toActions(problem).map((action) => `  > ${actionTexts[action]}`);
+  const actions = toAdvice(problem).map(({ action, about }) => `  > ${about && `${about}: `}${actionTexts[action]}`);
   const after = hasHappened(problem) ? [`  > Dealt with? aami acknowledge ${name} --note TEXT`] : [];
   return [`${status.toUpperCase()} ${name}, for ${age(since, nowMs)}`, ...lines, ...actions, ...after, ""];
 }

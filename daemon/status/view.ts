@@ -6,6 +6,7 @@ import { type Action, type Finding, type Status, worseFirst } from "../../checks
 import type { HardwareEvent } from "../../collectors/events.ts";
 import type { StuckJob } from "../../collectors/probe/abandonment.ts";
 import { buildInfo } from "../../runtime/version.ts";
+import type { NodeView } from "../node/status.ts";
 import type { SlotStatus } from "../scrape/slot.ts";
 
 /** The answer of GET /api/v1/status. Keys are snake_case with units, times ISO 8601; what is not known is absent. */
@@ -22,7 +23,7 @@ export interface StatusView {
   readonly stuck: readonly StuckView[];
   readonly probe_processes: { readonly running: number; readonly abandoned: number };
   /** Registration and policies, on a node with a state directory. */
-  readonly node?: unknown;
+  readonly node?: NodeView;
   readonly events: readonly EventView[];
 }
 
@@ -101,7 +102,7 @@ export interface StatusFacts {
   readonly collectors: Readonly<Record<string, SlotStatus>>;
   readonly stuck: readonly StuckJob[];
   readonly processes: StatusView["probe_processes"];
-  readonly node: unknown;
+  readonly node: NodeView | undefined;
   /** Oldest first. */
   readonly events: readonly HardwareEvent[];
   readonly now?: Date;
@@ -155,7 +156,8 @@ function toResultView(state: CheckState, result: NonNullable<CheckState["result"
     status: isAbsent(state) ? "absent" : currentStatus(state),
     since: since ?? startedAt,
     summary: `${state.stale ? stale : ""}${summary}`,
-    ...(verdict && { action: verdict.action, findings: verdict.findings }),
+    // What was found so long ago says nothing about now.
+    ...(verdict && !state.stale && { action: verdict.action, findings: verdict.findings }),
     outcome,
     ...(exitCode !== undefined && { exit_code: exitCode }),
     ...(error !== undefined && { error }),
@@ -230,10 +232,24 @@ export function listProblems(checks: readonly CheckView[]): JudgedCheck[] {
     .toSorted((a, b) => worseFirst(a, b) || (b.since ?? "").localeCompare(a.since ?? ""));
 }
 
+export interface Advice {
+  readonly action: Action;
+  /** What it is about, where a check has more than one advice; otherwise empty. */
+  readonly about: string;
+}
+
+const subjectsNamed = 3;
+
 /** What to do, the worst finding's first, each once. */
-export function toActions({ action = "none", findings = [] }: CheckView): Action[] {
-  const all = [action, ...findings.map((finding) => finding.action)];
-  return [...new Set(all)].filter((each) => each !== "none");
+export function toAdvice({ action = "none", findings = [] }: CheckView): Advice[] {
+  const byAction = Map.groupBy(findings, (finding) => finding.action);
+  const all = [...new Set([action, ...byAction.keys()])].filter((each) => each !== "none");
+  return all.map((each) => {
+    const subjects = [...new Set((byAction.get(each) ?? []).map(({ subject }) => subject))];
+    const more = subjects.length - subjectsNamed;
+    const named = subjects.slice(0, subjectsNamed).join(", ");
+    return { action: each, about: all.length === 1 ? "" : more > 0 ? `${named} and ${more} more` : named };
+  });
 }
 
 /** Whether there is something that can be acknowledged. */

@@ -134,7 +134,11 @@ describe("aami explain", () => {
   test.each([
     [["xid"], 2, "give the number: aami explain xid 79"],
     [["xid", "many"], 2, "give the number: aami explain xid 79"],
-    [["sxid", "1"], 1, "SXid 1 is not in this version's catalogue"],
+    [["sxid", "1"], 1, "there is no SXid 1, but an Xid: aami explain xid 1"],
+    [["xid", "20034"], 1, "there is no Xid 20034, but an SXid: aami explain sxid 20034"],
+    [["xid", "999"], 1, "Xid 999 is not in this version's catalogue (codes from 1 to 173). A newer driver may have it"],
+    [["sxid", "99999"], 1, "SXid 99999 is not in this version's catalogue (codes from 10001 to 2"],
+    [["xid", "99999999999999999999"], 1, "is not in this version's catalogue"],
     [["monts"], 2, 'nothing is known about "monts"; did you mean mounts?'],
   ] as const)("%p ends with %d", async (args, code, message) => {
     const { exitCode, stderr } = await run("explain", ...args);

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test";
+import type { NodeView } from "../../../daemon/node/status.ts";
 import { renderStatusPage } from "../../../daemon/status/page.ts";
 import { renderStatusText } from "../../../daemon/status/text.ts";
-import { overallStatus, type StatusView } from "../../../daemon/status/view.ts";
+import type { CheckResult } from "../../../checks/check.ts";
+import { overallStatus, type StatusView, toCheckView } from "../../../daemon/status/view.ts";
+import { defineBuiltinCheck } from "../../checks/builtin/grading.ts";
 import { checkView, statusView } from "./views.ts";
 
 const page = (changes: Partial<StatusView>) => renderStatusPage(statusView(changes), { telemetryPath: "/metrics" });
@@ -30,7 +33,8 @@ describe("the page", () => {
     expect(text).toContain("gpu_xid for 5 min, since 2026-11-20 11:55:00 UTC");
     expect(text).toContain("GPU 0000:3b:00 : Xid 79, GPU has fallen off the bus");
     expect(text).toContain("Warning : GPU 0000:4c:00 : Xid 94");
-    expect(text).toContain("What to do: Drain the node and reboot it.");
+    expect(text).toContain("What to do about GPU 0000:3b:00: Drain the node and reboot it.");
+    expect(text).toContain("What to do about GPU 0000:4c:00: Look at the job that ran there");
     expect(text).toContain("nvme0: 93 % used");
     expect(text).toContain("What this means The driver writes an Xid");
     expect(text.indexOf("gpu_xid")).toBeLessThan(text.indexOf("nvme_wear"));
@@ -108,6 +112,81 @@ describe("the page", () => {
   });
 });
 
+const fleetNode = {
+  server: {
+    url: "https://control:8443",
+    reachable: true,
+    registered: true,
+    last_success_at: "2026-11-20T11:59:40.000Z",
+  },
+  node_id: "n-17",
+  fleet: "f-1",
+  bundle: {
+    epoch: 1,
+    version: 42,
+    hash: "ab",
+    source: "server",
+    accepted_at: "2026-11-20T10:00:00.000Z",
+    expires_at: "2026-11-27T10:00:00.000Z",
+    expired: false,
+    groups: ["env:prod"],
+    checks: 3,
+    refused: [],
+  },
+  events: [],
+} satisfies NodeView;
+
+describe("what there is to say about the control server", () => {
+  test.each<[string, NodeView | undefined, readonly string[]]>([
+    ["none configured", { events: [] }, []],
+    ["no state directory", undefined, []],
+    [
+      "all is well",
+      fleetNode,
+      [
+        "registered with https://control:8443 as n-17 of f-1, last answer 20 s ago",
+        "policies of revision 1.42: 3 checks, groups env:prod",
+      ],
+    ],
+    [
+      "no token",
+      {
+        server: { url: "https://control:8443", reachable: false, registered: false },
+        error: { code: "TOKEN_MISSING", message: "put the token into /etc/aami/token" },
+        events: [],
+      },
+      ["! not registered with https://control:8443", "! TOKEN_MISSING: put the token into /etc/aami/token"],
+    ],
+    [
+      "out of reach, expired, and a check refused",
+      {
+        ...fleetNode,
+        server: { ...fleetNode.server, reachable: false, clock_skew_seconds: -90 },
+        bundle: {
+          ...fleetNode.bundle,
+          source: "peer:n-3",
+          expired: true,
+          expires_at: "2026-11-20T10:00:00.000Z",
+          refused: [{ name: "disk", code: "PERMISSION", message: "asks for the network" }],
+        },
+      },
+      [
+        "! registered with https://control:8443 as n-17 of f-1, out of reach, last answer 20 s ago",
+        "! the clock differs from the server's by 1 min",
+        "policies of revision 1.42 from peer:n-3: 3 checks, groups env:prod",
+        "! these policies have expired 2 h ago: they go on, and new ones are missing",
+        "! check disk is refused, PERMISSION: asks for the network",
+      ],
+    ],
+  ])("%s", (_what, node, lines) => {
+    const view = statusView(node === undefined ? {} : { node });
+    const [, , ...rest] = renderStatusText(view, { all: false }).trimEnd().split("\n");
+    expect(rest).toEqual([...lines]);
+    const text = words(renderStatusPage(view, { telemetryPath: "/metrics" }));
+    for (const line of lines) expect(text).toContain(line.replace(/^! /, "").replace("'", "&#39;"));
+  });
+});
+
 describe("the text", () => {
   test("is what is wrong, and what to do", () => {
     const view = statusView({ status: "critical", checks: { checks: [checkView("mounts"), lostGpu] } });
@@ -117,8 +196,8 @@ aami 1.2.3, up for 3 d
 CRITICAL gpu_xid, for 5 min
   - GPU 0000:3b:00: Xid 79, GPU has fallen off the bus
   - warning: GPU 0000:4c:00: Xid 94
-  > Drain the node and reboot it.
-  > Look at the job that ran there: its log, its kernel, its memory accesses. The hardware is not suspected.
+  > GPU 0000:3b:00: Drain the node and reboot it.
+  > GPU 0000:4c:00: Look at the job that ran there: its log, its kernel, its memory accesses. The hardware is not suspected.
 `);
   });
 
@@ -140,6 +219,45 @@ CRITICAL gpu_xid, for 5 min
     });
     expect(renderStatusText(view, { all: false })).toContain("  - ?[2J?1m\n");
   });
+});
+
+test("a result that is too old is not told as what is so now", () => {
+  const definition = defineBuiltinCheck("gpu_xid");
+  const result: CheckResult = {
+    check: "gpu_xid",
+    definition: "d",
+    startedAt: "2026-11-20T11:00:00.000Z",
+    durationSeconds: 1,
+    outcome: "exit",
+    exitCode: 2,
+    error: "exit",
+    families: [],
+    verdict: {
+      status: "critical",
+      summary: "GPU 3: lost",
+      action: "reboot",
+      findings: [{ status: "critical", subject: "GPU 3", summary: "lost", action: "reboot" }],
+    },
+  };
+  const state = {
+    definition,
+    result,
+    running: false,
+    nextRunSeconds: 1,
+    periodSeconds: 30,
+    runs: new Map(),
+    skippedRuns: 9,
+  };
+  const view = toCheckView({ ...state, ageSeconds: 3600, stale: true });
+  const text = renderStatusText(statusView({ status: "unknown", checks: { checks: [view] } }), { all: false });
+  expect(text).toContain("UNKNOWN gpu_xid");
+  expect(text).toContain("  - no result for 3600 s, the last: GPU 3: lost\n");
+  expect(text).not.toContain("  >");
+  expect(
+    renderStatusText(statusView({ checks: { checks: [toCheckView({ ...state, ageSeconds: 9, stale: false })] } }), {
+      all: false,
+    }),
+  ).toContain("> Drain");
 });
 
 test.each([
