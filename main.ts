@@ -26,6 +26,12 @@ const commands: Readonly<Record<string, CommandEntry>> = {
     description: "Run and lint check scripts exactly as a node does.",
     load: async () => (await import("./checks/commands.ts")).checkCommand,
   },
+  configuration: {
+    description: "Read the daemon's flags and configuration file (started by the daemon).",
+    hidden: true,
+    ownArguments: true,
+    load: async () => (await import("./daemon/configuration-command.ts")).configurationCommand,
+  },
   daemon: {
     description: "Collect, serve metrics and run checks on this node.",
     ownArguments: true,

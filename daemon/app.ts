@@ -1,8 +1,7 @@
-import { collectorDefinitions } from "../collectors/registry.ts";
 import { ExitCode, ExitError } from "../runtime/exit.ts";
 import { describeError, type Logger } from "../runtime/log.ts";
 import { passedDescriptors } from "../runtime/passed-sockets.ts";
-import type { LoadedConfig } from "./command-line.ts";
+import type { LoadedConfig } from "./configuration.ts";
 import type { DaemonConfig } from "./config.ts";
 import { type Collection, openCollection } from "./collection.ts";
 import { listen } from "./http/listen.ts";
@@ -30,12 +29,14 @@ export interface Daemon {
 
 export interface DaemonOptions {
   readonly loaded: LoadedConfig;
-  readonly load: () => LoadedConfig;
+  /** Reads the same again. */
+  readonly load: () => Promise<LoadedConfig>;
   readonly log: Logger;
   readonly environment?: Readonly<Record<string, string | undefined>>;
 }
 
 export async function startDaemon({ loaded, load, log, environment = process.env }: DaemonOptions): Promise<Daemon> {
+  let current = loaded;
   let { config } = loaded;
   const descriptors = config.web.systemd_socket ? requireDescriptors(environment) : undefined;
   const instrumentation = createInstrumentation();
@@ -49,13 +50,15 @@ export async function startDaemon({ loaded, load, log, environment = process.env
   const startedAt = Date.now();
   const manager = connectServiceManager(environment, log);
   let ready = false;
+  let stopped = false;
+  let reloading: Promise<string | undefined> = Promise.resolve(undefined);
 
   const pageSources = (): PageSource[] => {
     const exporter = [instrumentation.exporterSource, createProcessSource()];
     return [instrumentation.ownSource, ...parts, ...(config.web.disable_exporter_metrics ? [] : exporter)];
   };
   const open = (previous?: Collection): Collection =>
-    openCollection({ config, pageSources: pageSources(), log, events, previous });
+    openCollection({ loaded: current, pageSources: pageSources(), log, events, previous });
 
   const noteLoad = ({ warnings, file }: LoadedConfig): void => {
     for (const warning of warnings) log.warn("command line", { warning });
@@ -86,7 +89,7 @@ export async function startDaemon({ loaded, load, log, environment = process.env
         maxRequests: config.web.max_requests,
       },
       instrumentation,
-      isKnownCollector: (name) => collectorDefinitions.some((definition) => definition.name === name),
+      isKnownCollector: (name) => current.knownCollectors.includes(name),
       heap,
       log,
     }),
@@ -104,13 +107,22 @@ export async function startDaemon({ loaded, load, log, environment = process.env
     },
   });
 
-  const reload = async (): Promise<string | undefined> => {
+  /** One after the other: of two that overlap the later one has read the newer file. */
+  const reload = (): Promise<string | undefined> => {
+    reloading = reloading.then(reloadOnce);
+    return reloading;
+  };
+
+  const reloadOnce = async (): Promise<string | undefined> => {
+    if (stopped) return "the daemon is stopping";
     manager.notify("RELOADING=1");
     try {
-      const next = load();
+      const next = await load();
+      if (stopped) return "the daemon is stopping";
       warnAboutRestart(config, next.config, log);
       const previous = collection;
       const unchanged = isSameCollection(config, next.config);
+      current = next;
       config = next.config;
       if (!unchanged) collection = open(previous);
       routes = routeOptions(collection);
@@ -124,7 +136,7 @@ export async function startDaemon({ loaded, load, log, environment = process.env
       log.error("configuration cannot be used, the one before stays in force", { error: reason });
       return reason;
     } finally {
-      manager.notify("READY=1");
+      if (!stopped) manager.notify("READY=1");
     }
   };
 
@@ -150,6 +162,7 @@ export async function startDaemon({ loaded, load, log, environment = process.env
     reload,
     stop: async () => {
       ready = false;
+      stopped = true;
       manager.notify("STOPPING=1");
       manager.stop();
       heap.stop();

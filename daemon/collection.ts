@@ -1,12 +1,12 @@
+import { backgroundCollectors } from "../collectors/background.ts";
 import { type BackgroundCollector, isBackgroundCollector } from "../collectors/collector.ts";
 import type { EventLog } from "../collectors/events.ts";
 import { createProbePool, type ProbePool } from "../collectors/probe/pool.ts";
 import type { CollectSetup } from "../collectors/process.ts";
-import { collectorDefinitions } from "../collectors/registry.ts";
 import { createSystemHost, type HostPaths } from "../collectors/system-host.ts";
 import { describeError, type Logger } from "../runtime/log.ts";
 import { selfCommand } from "../runtime/self.ts";
-import { type DaemonConfig, enabledCollectors } from "./config.ts";
+import type { LoadedConfig } from "./configuration.ts";
 import { createScrapeEngine, type ScrapeEngine } from "./scrape/engine.ts";
 import type { PageSource } from "./scrape/reading.ts";
 import { type CollectorSource, createBackgroundSource, createProbeSource } from "./scrape/source.ts";
@@ -27,7 +27,7 @@ interface RunningBackground {
 }
 
 export interface CollectionOptions {
-  readonly config: DaemonConfig;
+  readonly loaded: LoadedConfig;
   readonly pageSources: readonly PageSource[];
   readonly log: Logger;
   readonly events: EventLog;
@@ -35,7 +35,8 @@ export interface CollectionOptions {
   readonly previous?: Collection | undefined;
 }
 
-export function openCollection({ config, pageSources, log, events, previous }: CollectionOptions): Collection {
+export function openCollection({ loaded, pageSources, log, events, previous }: CollectionOptions): Collection {
+  const { config } = loaded;
   const paths: HostPaths = {
     procPath: config.paths.procfs,
     sysPath: config.paths.sysfs,
@@ -45,9 +46,9 @@ export function openCollection({ config, pageSources, log, events, previous }: C
   const collectors: Record<string, Record<string, unknown>> = {};
   const background: RunningBackground[] = [];
   const host = createSystemHost(paths, (what, error) => log.warn("reading left out", { what, error }));
-  for (const [name, options] of enabledCollectors(config)) {
-    const definition = collectorDefinitions.find((candidate) => candidate.name === name);
-    if (definition?.background !== true) {
+  for (const { name, options } of loaded.collectors) {
+    const definition = backgroundCollectors.find((candidate) => candidate.name === name);
+    if (definition === undefined) {
       collectors[name] = options;
       continue;
     }
@@ -65,7 +66,7 @@ export function openCollection({ config, pageSources, log, events, previous }: C
     ...Object.keys(collectors).map((name) => createProbeSource(name, pool)),
     ...background.map(({ collector }) => createBackgroundSource(collector, host)),
   ];
-  const offPage = new Set(collectorDefinitions.filter(({ forChecks }) => forChecks).map(({ name }) => name));
+  const offPage = new Set(loaded.collectors.filter(({ forChecks }) => forChecks).map(({ name }) => name));
   const timeoutMs = config.scrape.collector_timeout_seconds * 1000;
   return {
     engine: createScrapeEngine({

@@ -7,6 +7,7 @@ import { ExitCode, ExitError } from "../runtime/exit.ts";
 import { describeError } from "../runtime/log.ts";
 import { versionText } from "../runtime/version.ts";
 import { DaemonConfig, enabledCollectors } from "./config.ts";
+import type { EnabledCollector, LoadedConfig } from "./configuration.ts";
 import { type Flag, flagsOf } from "./flags/definitions.ts";
 import { flagError, type ParsedFlag, parseFlags } from "./flags/kingpin.ts";
 import { legacyFlags } from "./flags/legacy.ts";
@@ -18,14 +19,6 @@ export const defaultConfigFile = "/etc/aami/daemon.yaml";
 /** What the command line asks for. `load` may be called again: it reads the file anew and puts the same flags over it. */
 export type CommandLine =
   { readonly action: "print"; readonly text: string } | { readonly action: "run" | "check"; load(): LoadedConfig };
-
-export interface LoadedConfig {
-  readonly config: DaemonConfig;
-  /** Undefined: there is none at the default place, and no other was named. */
-  readonly file: string | undefined;
-  /** For the log: deprecated flags and the like. */
-  readonly warnings: readonly string[];
-}
 
 type FlagValues = ReadonlyMap<string, ParsedFlag<Flag>>;
 
@@ -80,7 +73,22 @@ function loadConfig(flags: FlagValues): LoadedConfig {
   checkCollectors(config, file, setBy);
   makeAbsolute(config);
   checkPaths(config, file, setBy);
-  return { config, file, warnings };
+  const knownCollectors = collectorDefinitions.map(({ name }) => name);
+  return {
+    config,
+    collectors: listEnabled(config),
+    knownCollectors,
+    warnings,
+    ...(file === undefined ? {} : { file }),
+  };
+}
+
+function listEnabled(config: DaemonConfig): EnabledCollector[] {
+  const enabled = enabledCollectors(config);
+  return collectorDefinitions.flatMap(({ name, forChecks = false }) => {
+    const options = enabled.get(name);
+    return options === undefined ? [] : [{ name, options, forChecks }];
+  });
 }
 
 /** Collectors run in "/": a path that is relative to our own working directory is made absolute before they see it. */

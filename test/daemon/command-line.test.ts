@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { enabledCollectors } from "../../daemon/config.ts";
-import { type LoadedConfig, parseCommandLine } from "../../daemon/command-line.ts";
+import { parseCommandLine } from "../../daemon/command-line.ts";
+import type { LoadedConfig } from "../../daemon/configuration.ts";
 import { ExitError } from "../../runtime/exit.ts";
 import { sharedFolder } from "../harness/workspace.ts";
 
