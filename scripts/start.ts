@@ -3,6 +3,7 @@
  * goes on with the same identity and data.
  */
 import { mkdirSync } from "node:fs";
+import { isIP } from "node:net";
 import { isAbsolute, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { ensureBinary } from "./binary.ts";
@@ -17,11 +18,13 @@ import { projectRoot, runScript, say, ScriptError } from "./terminal.ts";
 const usage = `usage: npm start -- [OPTIONS]
 
   --daemon-port PORT   port of the node daemon, on all addresses (9100)
-  --server-port PORT   port of the control server, on 127.0.0.1 (8080)
+  --server-address IP  address of the control server (127.0.0.1); 0.0.0.0 for all, so that other machines reach it
+  --server-port PORT   port of the control server (8080)
   --data FOLDER        database, identity and logs (.data)`;
 
 interface Settings {
   readonly daemonPort: number;
+  readonly serverAddress: string;
   readonly serverPort: number;
   readonly data: string;
 }
@@ -51,13 +54,14 @@ await runScript(async () => {
   return 0;
 });
 
-async function run({ daemonPort, serverPort, data }: Settings, children: Child[]): Promise<void> {
+async function run({ daemonPort, serverAddress, serverPort, data }: Settings, children: Child[]): Promise<void> {
   const place = paths(data);
-  const serverUrl = `http://127.0.0.1:${serverPort}`;
+  const isEverywhere = serverAddress === "0.0.0.0" || serverAddress === "::";
+  const serverUrl = `http://${toHost(isEverywhere ? "127.0.0.1" : serverAddress)}:${serverPort}`;
   const daemonUrl = `http://127.0.0.1:${daemonPort}`;
   await requireFreePort({
     owner: "the control server",
-    address: "127.0.0.1",
+    address: serverAddress,
     port: serverPort,
     option: "--server-port",
   });
@@ -67,7 +71,7 @@ async function run({ daemonPort, serverPort, data }: Settings, children: Child[]
   mkdirSync(place.daemonState, { recursive: true, mode: 0o700 });
 
   say(`starting the control server on ${serverUrl}`);
-  await writeConfigurations(place, { serverPort, daemonPort, serverUrl });
+  await writeConfigurations(place, { listen: `${toHost(serverAddress)}:${serverPort}`, daemonPort, serverUrl });
   const server = startChild({
     name: "control server",
     argv: [binary, "server", "--config", place.serverConfig],
@@ -93,9 +97,9 @@ async function run({ daemonPort, serverPort, data }: Settings, children: Child[]
 
 async function writeConfigurations(
   place: ReturnType<typeof paths>,
-  { serverPort, daemonPort, serverUrl }: { serverPort: number; daemonPort: number; serverUrl: string },
+  { listen, daemonPort, serverUrl }: { listen: string; daemonPort: number; serverUrl: string },
 ): Promise<void> {
-  const server = { listen: `127.0.0.1:${serverPort}`, data: place.serverData };
+  const server = { listen, data: place.serverData };
   const daemon = {
     web: { listen_addresses: [`:${daemonPort}`] },
     state_directory: place.daemonState,
@@ -145,7 +149,13 @@ Prometheus finds the daemon with this job in prometheus.yml:
 
 function readSettings(): Settings | undefined {
   const text = { type: "string" } as const;
-  const options = { "daemon-port": text, "server-port": text, data: text, help: { type: "boolean" } } as const;
+  const options = {
+    "daemon-port": text,
+    "server-address": text,
+    "server-port": text,
+    data: text,
+    help: { type: "boolean" },
+  } as const;
   try {
     const { values } = parseArgs({ options });
     if (values.help === true) {
@@ -154,11 +164,21 @@ function readSettings(): Settings | undefined {
     }
     const data = join(isAbsolute(values.data ?? "") ? "" : projectRoot, values.data ?? ".data");
     const daemonPort = toPort("--daemon-port", values["daemon-port"] ?? "9100");
-    return { daemonPort, serverPort: toPort("--server-port", values["server-port"] ?? "8080"), data };
+    const serverPort = toPort("--server-port", values["server-port"] ?? "8080");
+    return { daemonPort, serverAddress: toAddress(values["server-address"] ?? "127.0.0.1"), serverPort, data };
   } catch (error) {
     if (error instanceof TypeError) throw new ScriptError(`${error.message}\n${usage}`);
     throw error;
   }
+}
+
+function toAddress(text: string): string {
+  if (isIP(text) === 0) throw new ScriptError(`--server-address: "${text}" is not an IP address`);
+  return text;
+}
+
+function toHost(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
 }
 
 function toPort(option: string, text: string): number {

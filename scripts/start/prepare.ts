@@ -15,6 +15,7 @@ interface Template {
 }
 
 interface Policy {
+  readonly name: string;
   readonly template_id?: string | null;
 }
 
@@ -29,7 +30,7 @@ export async function prepareControlServer(api: ControlApi): Promise<Group> {
   for (const language of ["bash", "python"]) {
     const template = templates.find((candidate) => candidate.language === language);
     if (template === undefined) throw new Error(`the control server ships no ${language} check`);
-    if (policies.some((policy) => policy.template_id === template.id)) continue;
+    if (policies.some(({ name, template_id }) => name === template.name || template_id === template.id)) continue;
     say(`applying the shipped ${language} check "${template.name}" to all nodes`);
     await api.post("/api/v1/script-policies", { template_id: template.id, scope: "global" });
   }
