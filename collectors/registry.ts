@@ -26,6 +26,7 @@ import { hwmon } from "./hwmon.ts";
 import { infinibandLink } from "./infiniband-link.ts";
 import { infiniband } from "./infiniband.ts";
 import { interrupts } from "./interrupts.ts";
+import { ipmi } from "./ipmi.ts";
 import { ipvs } from "./ipvs.ts";
 import { kernelHung } from "./kernel-hung.ts";
 import { kernelModules } from "./kernel-modules.ts";
@@ -112,6 +113,7 @@ export const collectorDefinitions: readonly CollectorDefinition[] = [
   infiniband,
   infinibandLink,
   interrupts,
+  ipmi,
   ipvs,
   kernelHung,
   kernelModules,
