@@ -1,3 +1,4 @@
+import type { Status } from "../../checks/verdict.ts";
 import { seriesValue } from "../harness/daemon.ts";
 import { waitFor } from "../harness/wait.ts";
 import type { Machine } from "./lab/machine.ts";
@@ -6,36 +7,45 @@ import type { Machine } from "./lab/machine.ts";
 export interface Node {
   page(): Promise<string>;
   /** Scrapes until the page satisfies all: a text it has to hold, or a pattern. Returns that page. */
-  waitForPage(wanted: readonly (string | RegExp)[], deadlineSeconds?: number): Promise<string>;
+  waitForPage(wanted: readonly (string | RegExp)[]): Promise<string>;
   /** The same for what has to be gone. */
-  waitForAbsence(unwanted: RegExp, deadlineSeconds?: number): Promise<string>;
+  waitForAbsence(unwanted: RegExp): Promise<string>;
+  /** Scrapes until a builtin check says that. */
+  waitForVerdict(check: string, status: Status): Promise<void>;
+  /** `aami status` in the machine: waits until it ends with the code and its text has all of these. */
+  waitForStatus(exitCode: number, wanted: readonly RegExp[]): Promise<void>;
   /** What the unit has logged since this boot, one JSON object a line. */
   journal(): Promise<string>;
-  waitForJournal(pattern: RegExp, deadlineSeconds?: number): Promise<void>;
+  waitForJournal(pattern: RegExp): Promise<void>;
 }
+
+/** An emulated machine on a busy host takes its time; what is not there by then never comes. */
+const deadlineSeconds = 300;
 
 export function openNode(machine: Machine): Node {
   const page = async (): Promise<string> => {
-    const response = await fetch(`${machine.url(9100)}/metrics`, { signal: AbortSignal.timeout(30_000) });
+    machine.assertRunning();
+    const response = await fetch(`${machine.url(9100)}/metrics`, { signal: AbortSignal.timeout(120_000) });
     if (response.status !== 200) throw new Error(`/metrics answered ${response.status}: ${await response.text()}`);
     return response.text();
   };
   const journal = (): Promise<string> => machine.run("journalctl -u aami -o cat --no-pager");
+  const waitForPage = (wanted: readonly (string | RegExp)[]): Promise<string> =>
+    waitFor(
+      `a page with ${wanted.join(" and ")}`,
+      async () => {
+        const text = await page();
+        const missing = wanted.filter((item) => !has(text, item));
+        if (missing.length > 0) throw new Error(`the page lacks ${missing.join(", ")}${nearest(text, missing)}`);
+        return text;
+      },
+      { deadlineSeconds },
+    );
   return {
     page,
     journal,
-    waitForPage: (wanted, deadlineSeconds = 120) =>
-      waitFor(
-        `a page with ${wanted.join(" and ")}`,
-        async () => {
-          const text = await page();
-          const missing = wanted.filter((item) => !has(text, item));
-          if (missing.length > 0) throw new Error(`the page lacks ${missing.join(", ")}${nearest(text, missing)}`);
-          return text;
-        },
-        { deadlineSeconds },
-      ),
-    waitForAbsence: (unwanted, deadlineSeconds = 120) =>
+    waitForPage,
+    waitForAbsence: (unwanted) =>
       waitFor(
         `a page without ${unwanted}`,
         async () => {
@@ -46,7 +56,25 @@ export function openNode(machine: Machine): Node {
         },
         { deadlineSeconds },
       ),
-    waitForJournal: async (pattern, deadlineSeconds = 30) => {
+    waitForVerdict: async (check, status) => {
+      await waitForPage([`aami_check_status{check="${check}",status="${status}"} 1`]);
+    },
+    waitForStatus: async (exitCode, wanted) => {
+      await waitFor(
+        `aami status to end with ${exitCode} and to say ${wanted.join(" and ")}`,
+        async () => {
+          const said = await machine.try("aami status");
+          const missing = wanted.filter((pattern) => !pattern.test(said.stdout));
+          if (said.exitCode === exitCode && missing.length === 0) return true;
+          const text = `${said.stdout}${said.stderr}`.trimEnd();
+          throw new Error(
+            `it ended with ${said.exitCode}, without ${missing.join(", ") || "fault"}, and said\n${text}`,
+          );
+        },
+        { deadlineSeconds },
+      );
+    },
+    waitForJournal: async (pattern) => {
       await waitFor(`the journal to say ${pattern}`, async () => pattern.test(await journal()), { deadlineSeconds });
     },
   };

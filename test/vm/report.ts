@@ -2,7 +2,8 @@ import { describeError } from "../../runtime/log.ts";
 
 /** Counts what holds. A check that fails does not keep the others from running. */
 export interface Report {
-  check(name: string, body: () => Promise<void>): Promise<void>;
+  /** `evidence` is asked when the check fails: what a person needs to understand why. */
+  check(name: string, body: () => Promise<void>, evidence?: () => Promise<string>): Promise<void>;
   readonly passed: number;
   readonly failed: number;
 }
@@ -11,7 +12,7 @@ export function createReport(): Report {
   let passed = 0;
   let failed = 0;
   return {
-    check: async (name, body) => {
+    check: async (name, body, evidence) => {
       const started = performance.now();
       const seconds = (): string => `${((performance.now() - started) / 1000).toFixed(1)} s`;
       try {
@@ -20,9 +21,8 @@ export function createReport(): Report {
         console.log(`ok     ${name} (${seconds()})`);
       } catch (error) {
         failed++;
-        console.log(
-          `FAILED ${name} (${seconds()})\n       ${String(describeError(error)).replaceAll("\n", "\n       ")}`,
-        );
+        console.log(`FAILED ${name} (${seconds()})\n${indent(String(describeError(error)))}`);
+        if (evidence !== undefined) console.log(indent(await evidence()));
       }
     },
     get passed() {
@@ -32,4 +32,8 @@ export function createReport(): Report {
       return failed;
     },
   };
+}
+
+function indent(text: string): string {
+  return text.trimEnd().replace(/^/gm, "       ");
 }

@@ -10,6 +10,8 @@
 #   initrd.img   uncompressed cpio
 #   packages.tsv build.log image.env
 # It is keyed by this file, suite, mirrors and packages, not by the date: --force takes newer packages.
+#
+# Exit status: 64 usage, 69 the mirror does not answer, 1 anything else.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 suite=bookworm cache=$here/../../../.cache/vm add= force=0 size=3G
@@ -58,7 +60,7 @@ E
 echo "building $out (log: $log)" >&2
 TMPDIR=$work/tmp mmdebstrap --mode="${VM_MMDEBSTRAP_MODE:-auto}" --variant=minbase \
   --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
-  --dpkgopt=force-unsafe-io \
+  --aptopt='Acquire::Retries "5"' --dpkgopt=force-unsafe-io \
   --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
   --dpkgopt='path-include=/usr/share/doc/*/copyright' --dpkgopt='path-exclude=/usr/share/locale/*' \
   --dpkgopt='path-exclude=/usr/share/info/*' \
@@ -75,7 +77,12 @@ TMPDIR=$work/tmp mmdebstrap --mode="${VM_MMDEBSTRAP_MODE:-auto}" --variant=minba
   --customize-hook='chroot "$1" systemctl disable nfs-server.service smartmontools.service' \
   --customize-hook='chroot "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer dpkg-db-backup.timer systemd-timesyncd.service nvmf-autoconnect.service' \
   --customize-hook='chroot "$1" dpkg-query -W >"$1/root/packages.tsv"' \
-  "$suite" "$work/root" "$work/sources.list" >"$log" 2>&1 || { tail -30 "$log" >&2; exit 1; }
+  "$suite" "$work/root" "$work/sources.list" >"$log" 2>&1 || {
+  tail -30 "$log" >&2
+  ! grep -qE 'Could not (resolve|connect)|Unable to connect|Connection (refused|timed out|failed)|Temporary failure' "$log" ||
+    exit 69
+  exit 1
+}
 
 root=$work/root
 mv "$root/root/packages.tsv" "$out/packages.tsv"

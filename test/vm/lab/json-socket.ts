@@ -38,7 +38,7 @@ export async function connectJsonSocket(path: string): Promise<JsonSocket> {
     },
   });
   return {
-    call: async (command, parameters = {}, deadlineSeconds = 30) => {
+    call: async (command, parameters = {}, deadlineSeconds = 120) => {
       const id = ++lastId;
       const answer = Promise.withResolvers<unknown>();
       waiting.set(id, answer);

@@ -1,6 +1,5 @@
 import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort } from "../../../scripts/free-port.ts";
 import { runProcess } from "../../harness/process.ts";
 import { Abandon, waitFor } from "../../harness/wait.ts";
 import { createWorkspace } from "../../harness/workspace.ts";
@@ -25,6 +24,10 @@ export interface Machine extends AsyncDisposable {
   url(port: number): string;
   /** What the serial console has shown. */
   console(): Promise<string>;
+  /** Throws when the machine has ended: then no wait for it can come to anything. */
+  assertRunning(): void;
+  /** Ends the machine at once; whoever waits for it fails with this reason. */
+  giveUp(reason: string): void;
 }
 
 export interface MachineOptions {
@@ -36,13 +39,13 @@ export interface MachineOptions {
 }
 
 const diskBytes = 256 * 1024 * 1024;
+/** Long enough for an emulated machine on a busy host: it ends only what would never come to an end. */
+const commandDeadlineSeconds = 300;
 
 export async function bootMachine(options: MachineOptions): Promise<Machine> {
   const workspace = createWorkspace();
-  const forwards: Record<number, number> = {};
-  for (const port of options.ports) forwards[port] = await freePort();
   await makeDisks(workspace.path, options.dataFolder);
-  const argv = qemuArguments({ image: options.image, folder: workspace.path, forwards });
+  const argv = qemuArguments({ image: options.image, folder: workspace.path, ports: options.ports });
   const qemu = Bun.spawn(["qemu-system-x86_64", ...argv], {
     // snapshot=on keeps what the guest writes in a nameless file there.
     env: { ...process.env, TMPDIR: workspace.path },
@@ -51,29 +54,41 @@ export async function bootMachine(options: MachineOptions): Promise<Machine> {
     stderr: Bun.file(workspace.file("qemu.log")),
   });
   const readConsole = (): Promise<string> => Bun.file(workspace.file("serial.log")).text();
-  const stop = async (): Promise<void> => {
+  let whyEnded = "";
+  const assertRunning = (): void => {
+    if (whyEnded !== "") throw new Abandon(whyEnded);
+  };
+  const ended = qemu.exited.then(async (code) => {
+    whyEnded ||= `QEMU has ended with ${code}: ${await Bun.file(workspace.file("qemu.log")).text()}`;
+  });
+  const giveUp = (reason: string): void => {
+    whyEnded ||= reason;
     qemu.kill("SIGKILL");
-    await qemu.exited;
+  };
+  const stop = async (): Promise<void> => {
+    giveUp("the machine was stopped");
+    await ended;
     workspace[Symbol.dispose]();
   };
   try {
-    const alive = async (): Promise<void> => {
-      if (qemu.exitCode === null) return;
-      throw new Abandon(`QEMU ended with ${qemu.exitCode}: ${await Bun.file(workspace.file("qemu.log")).text()}`);
-    };
     const connect = (name: string): Promise<JsonSocket> =>
-      waitFor(`QEMU's ${name}`, async () => alive().then(() => connectJsonSocket(workspace.file(name))));
+      waitFor(
+        `QEMU's ${name}`,
+        () => {
+          assertRunning();
+          return connectJsonSocket(workspace.file(name));
+        },
+        { deadlineSeconds: 60 },
+      );
     const monitor = await connect("qmp.sock");
     await monitor.call("qmp_capabilities");
+    const forwards = await readForwards(monitor);
     const agent = await connect("agent.sock");
-    const deadlineSeconds = options.bootDeadlineSeconds;
-    // What is sent before the agent runs is lost, so it is asked again and again.
-    await waitFor("the guest to boot", () => alive().then(() => agent.call("guest-ping", {}, 2)), {
-      deadlineSeconds,
-    }).catch(async (cause: unknown) => {
-      throw new Error(`the guest did not boot; its console:\n${(await readConsole()).slice(-3000)}`, { cause });
-    });
-    const execute = (command: string, seconds = 120): Promise<CommandResult> => runInGuest(agent, command, seconds);
+    await waitForAgent(agent, { assertRunning, readConsole, deadlineSeconds: options.bootDeadlineSeconds });
+    const execute = (command: string, deadlineSeconds = commandDeadlineSeconds): Promise<CommandResult> => {
+      assertRunning();
+      return runInGuest({ agent, assertRunning }, command, deadlineSeconds);
+    };
     return {
       try: execute,
       run: async (command, seconds) => {
@@ -82,13 +97,42 @@ export async function bootMachine(options: MachineOptions): Promise<Machine> {
         return stdout.trim();
       },
       monitor: (command, parameters) => monitor.call(command, parameters),
-      url: (port) => `http://127.0.0.1:${forwards[port]}`,
+      url: (port) => `http://127.0.0.1:${forwards.get(port)}`,
       console: readConsole,
+      assertRunning,
+      giveUp,
       [Symbol.asyncDispose]: stop,
     };
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** Host port by guest port, from lines such as "TCP[HOST_FORWARD] 3 127.0.0.1 45541 10.0.2.15 9100 0 0". */
+async function readForwards(monitor: JsonSocket): Promise<ReadonlyMap<number, number>> {
+  const table = String(await monitor.call("human-monitor-command", { "command-line": "info usernet" }));
+  const lines = table.matchAll(/HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+[\d.]+\s+(\d+)/g);
+  return new Map([...lines].map(([, host, guest]) => [Number(guest), Number(host)]));
+}
+
+interface Boot {
+  readonly assertRunning: () => void;
+  readonly readConsole: () => Promise<string>;
+  readonly deadlineSeconds: number;
+}
+
+/** What is sent before the agent runs is lost, so it is asked again and again. */
+async function waitForAgent(agent: JsonSocket, { assertRunning, readConsole, deadlineSeconds }: Boot): Promise<void> {
+  const ping = async (): Promise<boolean> => {
+    assertRunning();
+    await agent.call("guest-ping", {}, 2);
+    return true;
+  };
+  try {
+    await waitFor("the guest to boot", ping, { deadlineSeconds });
+  } catch (cause) {
+    throw new Error(`the guest did not boot; its console:\n${(await readConsole()).slice(-3000)}`, { cause });
   }
 }
 
@@ -113,16 +157,27 @@ interface ExecStatus {
   readonly "err-data"?: string;
 }
 
-async function runInGuest(agent: JsonSocket, command: string, deadlineSeconds: number): Promise<CommandResult> {
-  const { pid } = (await agent.call("guest-exec", {
+interface Guest {
+  readonly agent: JsonSocket;
+  readonly assertRunning: () => void;
+}
+
+async function runInGuest(
+  { agent, assertRunning }: Guest,
+  command: string,
+  deadlineSeconds: number,
+): Promise<CommandResult> {
+  const program = {
     path: "/bin/bash",
     arg: ["-c", command],
     env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"],
     "capture-output": true,
-  })) as { pid: number };
+  };
+  const { pid } = (await agent.call("guest-exec", program, deadlineSeconds)) as { pid: number };
   const status = await waitFor(
     `the guest to end: ${command}`,
     async () => {
+      assertRunning();
       const now = (await agent.call("guest-exec-status", { pid })) as ExecStatus;
       return now.exited && now;
     },

@@ -6,17 +6,17 @@ export interface QemuOptions {
   readonly image: string;
   /** Where QEMU runs; sockets, disks and logs are in it. */
   readonly folder: string;
-  /** Host port of 127.0.0.1 by guest port. */
-  readonly forwards: Readonly<Record<number, number>>;
+  /** Ports of the guest that are to be reached from 127.0.0.1; QEMU picks the ones there, so that none is taken meanwhile. */
+  readonly ports: readonly number[];
 }
 
 /**
  * A machine with two processors, three disks that have SMART or not, a BMC and two network interfaces. `restrict=on`
  * cuts the guest off: no way out, in only through the forwarded ports.
  */
-export function qemuArguments({ image, folder, forwards }: QemuOptions): string[] {
+export function qemuArguments({ image, folder, ports }: QemuOptions): string[] {
   const kernel = existsSync(join(image, "vmlinux")) ? "vmlinux" : "vmlinuz";
-  const ports = Object.entries(forwards).map(([guest, host]) => `,hostfwd=tcp:127.0.0.1:${host}-:${guest}`);
+  const forwards = ports.map((port) => `,hostfwd=tcp:127.0.0.1:0-:${port}`);
   const append = "root=LABEL=vmroot ro fsck.mode=skip console=ttyS0,115200 net.ifnames=0 panic=-1 loglevel=4";
   return [
     ...["-name", "aami-vm-test", "-machine", "q35", ...accelerator(), "-smp", "2", "-m", "2048"],
@@ -41,7 +41,8 @@ export function qemuArguments({ image, folder, forwards }: QemuOptions): string[
       "cache=unsafe",
       "ide-hd,id=sata0,serial=VMSATA0001,model=VMDISK,wwn=0x5000c500a1b2c3d4,rotation_rate=7200,bus=ide.0",
     ),
-    ...["-netdev", `user,id=n0,restrict=on,net=10.0.2.0/24${ports.join("")}`],
+    ...["-device", "ipmi-bmc-sim,id=bmc0", "-device", "isa-ipmi-kcs,bmc=bmc0"],
+    ...["-netdev", `user,id=n0,restrict=on,net=10.0.2.0/24${forwards.join("")}`],
     ...["-device", "virtio-net-pci,netdev=n0,id=nic0,mac=52:54:00:1a:b0:01,romfile="],
     ...["-netdev", "user,id=n1,restrict=on,net=10.0.3.0/24"],
     ...["-device", "virtio-net-pci,netdev=n1,id=nic1,mac=52:54:00:1a:b0:02,romfile="],

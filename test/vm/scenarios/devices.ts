@@ -3,7 +3,7 @@ import type { Scenario } from "../scenario.ts";
 
 const nvme = 'device="nvme0"';
 
-/** Disks that answer SMART to the real smartctl. */
+/** Disks that answer SMART to the real smartctl, and a management controller. */
 export const devices: Scenario = async ({ machine, node, check }) => {
   await check("the NVMe and the SATA disk are read by smartctl", async () => {
     const page = await node.waitForPage([
@@ -22,6 +22,15 @@ export const devices: Scenario = async ({ machine, node, check }) => {
     await node.waitForPage([/^node_hwmon_chip_names\{.*chip_name="nvme"\} 1$/m, /^node_hwmon_temp_celsius\{.*\} \d/m]);
   });
 
+  await check("the management controller is shown, and that it answers", async () => {
+    await machine.run("modprobe -a ipmi_si ipmi_devintf");
+    await node.waitForPage([
+      'aami_ipmi_interface_info{interface="ipmi0",type="kcs"} 1',
+      /^aami_ipmi_transactions_total\{interface="ipmi0"\} [1-9]/m,
+      'aami_ipmi_abandoned_transactions_total{interface="ipmi0"} ',
+    ]);
+  });
+
   await check("a critical warning of the NVMe disk shows, and goes when it is over", async () => {
     const setWarning = (value: number): Promise<unknown> =>
       machine.monitor("qom-set", { path: "/machine/peripheral/nvme0", property: "smart_critical_warning", value });
@@ -30,8 +39,11 @@ export const devices: Scenario = async ({ machine, node, check }) => {
       `smartctl_device_critical_warning{${nvme}} 4`,
       new RegExp(`^smartctl_device_smart_status\\{${nvme}\\} 0$`, "m"),
     ]);
+    await node.waitForVerdict("smart", "critical");
+    await node.waitForStatus(1, [/^CRITICAL smart,/m, /nvme0: reliability is degraded/]);
     await setWarning(0);
     await node.waitForPage([`smartctl_device_critical_warning{${nvme}} 0`]);
+    await node.waitForVerdict("smart", "ok");
   });
 
   await check("a disk that is pulled out disappears, and the log says so", async () => {
@@ -40,6 +52,7 @@ export const devices: Scenario = async ({ machine, node, check }) => {
     await machine.run("until [ ! -e /sys/class/nvme/nvme0 ]; do sleep 0.5; done");
     const page = await node.waitForAbsence(/^(smartctl_device|node_disk|node_nvme|aami_smart).*"nvme0(n1)?"/);
     assert(valueOf(page, "smartctl_devices") === 1, "one disk is left");
+    assert(valueOf(page, "aami_smart_disappeared_disks_total") === 1, "its disappearance is not counted");
     await node.waitForJournal(/"msg":"disk has disappeared".*nvme0/);
     assert(/^smartctl_device_smart_status\{device="sda".*\} 1$/m.test(page), "the other disk is gone as well");
   });

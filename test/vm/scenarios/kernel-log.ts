@@ -15,7 +15,9 @@ export const kernelLog: Scenario = async ({ machine, node, check }) => {
     await machine.monitor("human-monitor-command", {
       "command-line": "mce 0 9 0x9c00000000000000 0x0 0x12345000 0x8c",
     });
-    await node.waitForPage([/^aami_kernel_log_events_total\{.*event="machine_check".*\} [1-9]/m], 90);
+    await node.waitForPage([/^aami_kernel_log_events_total\{.*event="machine_check".*\} [1-9]/m]);
+    await node.waitForVerdict("kernel_log", "warning");
+    await node.waitForStatus(1, [/^WARNING kernel_log,/m, /machine check events/]);
   });
 
   await check("a process that the kernel kills for memory is counted", async () => {
