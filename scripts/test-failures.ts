@@ -10,9 +10,24 @@ export function describeFailures(failures: readonly TestFailure[]): string[] {
   return failures.flatMap(({ name, reason }) => [`FAILED ${name}`, ...excerpt(reason, reasonLines)]);
 }
 
+/** Errors that the runner tells in its log only, such as that of a file that cannot be loaded. */
+export function errorsBetweenTests(log: string): TestFailure[] {
+  const blocks = log.replace(colours, "").matchAll(/^# Unhandled error between tests\n-+\n([^]*?)^-+$/gm);
+  return [...blocks].map(([, text = ""]) => ({
+    name: "an error between tests",
+    reason: text.replace(sourceLines, ""),
+  }));
+}
+
+const colours = /\u001b\[[\d;]*m/g;
+/** The quoted lines of the program, and the sign that points into the last of them. */
+const sourceLines = /^(?:\s*\d+ \|.*|\s*\^)\n/gm;
+/** What a difference is summed up by says less than one more line of it. */
+const summary = /^[-+] (?:Expected|Received) +[-+] \d+$/;
+
 /** The beginning, which is the message, and the last line, which is the place. */
 function excerpt(reason: string, count: number): string[] {
-  const lines = reason.split("\n").filter((line) => line.trim() !== "");
+  const lines = reason.split("\n").filter((line) => line.trim() !== "" && !summary.test(line));
   const shown = lines.length <= count ? lines : [...lines.slice(0, count - 1), ...lines.slice(-1)];
   return shown.map((line) => `    ${line.trimEnd()}`).map((line) => truncate(line));
 }

@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseJunit, type TestCounts, type TestFailure } from "./junit.ts";
 import { projectRoot, say } from "./terminal.ts";
+import { errorsBetweenTests } from "./test-failures.ts";
 
 export const continuousIntegration = Boolean(process.env["CI"]);
 
@@ -63,28 +64,33 @@ async function runStage({ name, options, paths }: Stage, env: Readonly<Record<st
     env: { ...process.env, ...(process.stderr.isTTY ? { FORCE_COLOR: "1" } : {}), ...env },
     stdio: ["ignore", "inherit", "pipe"],
   });
-  const lastWords = forward(child.stderr);
+  const shown = forward(child.stderr);
   const exitCode = await child.exited;
-  const reason = await lastWords(1000);
+  const log = await shown(1000);
   const counts = parseJunit(existsSync(reportPath) ? await Bun.file(reportPath).text() : "");
-  if (exitCode === 0 || counts.failed.length > 0) return counts;
-  // Errors between tests, or a crash of the runner, have no case of their own in the report.
-  return { ...counts, failed: [{ name: `bun test ended with ${exitCode} (tests, ${name})`, reason }] };
+  if (exitCode === 0) return counts;
+  // Neither errors between tests nor a crash of the runner have a case of their own in the report.
+  const failed = [...counts.failed, ...errorsBetweenTests(log)];
+  if (failed.length > 0) return { ...counts, failed };
+  return {
+    ...counts,
+    failed: [{ name: `bun test ended with ${exitCode} (tests, ${name})`, reason: log.slice(-2000) }],
+  };
 }
 
 /** Shows what comes on this stream as it comes. A process that keeps it open is waited for no longer than asked. */
 function forward(stream: ReadableStream<Uint8Array>): (patienceMs: number) => Promise<string> {
   const decoder = new TextDecoder();
-  let tail = "";
+  let text = "";
   const ended = (async () => {
     for await (const chunk of stream) {
       process.stderr.write(chunk);
-      tail = (tail + decoder.decode(chunk, { stream: true })).slice(-2000);
+      text += decoder.decode(chunk, { stream: true });
     }
   })();
   return async (patienceMs) => {
     await Promise.race([ended, Bun.sleep(patienceMs)]);
-    return tail;
+    return text;
   };
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { describeFailures } from "../../scripts/test-failures.ts";
+import { describeFailures, errorsBetweenTests } from "../../scripts/test-failures.ts";
 
 const failure = (name: string, lines: number) => ({
   name,
@@ -25,4 +25,25 @@ test("a page that should have been another does not fill the log", () => {
   const [, line = ""] = describeFailures([{ name: "a", reason: "x".repeat(100_000) }]);
   expect(line).toHaveLength(240);
   expect(line).toEndWith("…");
+});
+
+test("a file that cannot be loaded is known from the log alone", () => {
+  const log = [
+    "test/a.test.ts:",
+    "",
+    "# Unhandled error between tests",
+    "-------------------------------",
+    "2 | test();",
+    "3 | throw new Error();",
+    "              ^",
+    "\u001b[31merror\u001b[0m: broken file",
+    "      at test/a.test.ts:3:11",
+    "-------------------------------",
+    "",
+    "(pass) fine [0.1ms]",
+  ];
+  expect(errorsBetweenTests(log.join("\n"))).toEqual([
+    { name: "an error between tests", reason: "error: broken file\n      at test/a.test.ts:3:11\n" },
+  ]);
+  expect(errorsBetweenTests("(pass) fine [0.1ms]\n")).toEqual([]);
 });
