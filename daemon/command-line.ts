@@ -37,12 +37,12 @@ const allFlags = [...ownFlags, ...schemaFlags, ...legacyFlags(schemaFlags)];
 export function parseCommandLine(argv: readonly string[]): CommandLine {
   const { flags, error } = parseFlags(argv, new Map(allFlags.map((flag) => [flag.name, flag])));
   const isSet = (name: string): boolean => flags.get(name)?.values[0] === "true";
-  // The order is kingpin's: these three win over an error that comes after them, --help does not.
-  if (isSet("version")) return { action: "print", text: versionText() };
-  if (isSet("help-long")) return { action: "print", text: usageText(allFlags, { all: true }) };
-  if (isSet("help-man")) return { action: "print", text: manText(allFlags) };
+  // The order is kingpin's: these three win over an error that comes after them, --help does not; --no-help is --help.
+  if (flags.has("version")) return { action: "print", text: versionText() };
+  if (flags.has("help-long")) return { action: "print", text: usageText(allFlags, { all: true }) };
+  if (flags.has("help-man")) return { action: "print", text: manText(allFlags) };
   if (error !== undefined) throw error;
-  if (isSet("help")) return { action: "print", text: usageText(allFlags, { all: false }) };
+  if (flags.has("help")) return { action: "print", text: usageText(allFlags, { all: false }) };
   if (isSet("print-config-schema")) return { action: "print", text: JSON.stringify(DaemonConfig, undefined, 2) };
   return { action: isSet("check-config") ? "check" : "run", load: () => loadConfig(flags) };
 }

@@ -37,9 +37,8 @@ const WebSection = section(
     }),
     max_requests: t.Integer({
       default: 40,
-      minimum: 0,
       flag: "web.max-requests",
-      description: "Scrapes answered at the same time, 503 beyond; 0 for no limit.",
+      description: "Scrapes answered at the same time, 503 beyond; 0 or less for no limit.",
     }),
     disable_exporter_metrics: t.Boolean({
       default: false,

@@ -79,8 +79,14 @@ interface Lexer {
 
 function createLexer(argv: readonly string[]): Lexer {
   const rest = [...argv];
+  let value: string | undefined;
   let argumentsOnly = false;
   const next = (): Token => {
+    if (value !== undefined) {
+      const token: Token = { type: "argument", value };
+      value = undefined;
+      return token;
+    }
     const text = rest.shift();
     if (text === undefined) return { type: "end", value: "" };
     if (argumentsOnly) return { type: "argument", value: text };
@@ -88,8 +94,15 @@ function createLexer(argv: readonly string[]): Lexer {
       argumentsOnly = true;
       return next();
     }
-    if (text.startsWith("--")) return longFlag(text.slice(2), rest);
-    if (text.startsWith("-") && text.length > 1) {
+    if (text.startsWith("--")) {
+      // What follows the equals sign is an argument, whatever it begins with: that is how kingpin takes
+      // `--web.max-requests=-1`, and how it refuses `--collector.cpu=true`.
+      const equals = text.indexOf("=");
+      if (equals >= 0) value = text.slice(equals + 1);
+      return { type: "long", value: text.slice(2, equals < 0 ? undefined : equals) };
+    }
+    if (text === "-") return { type: "argument", value: "" };
+    if (text.startsWith("-")) {
       if (text.length > 2) rest.unshift(`-${text.slice(2)}`);
       return { type: "short", value: text.charAt(1) };
     }
@@ -102,20 +115,11 @@ function createLexer(argv: readonly string[]): Lexer {
   return { next };
 }
 
-/** What follows the equals sign is an argument like any other: that is how kingpin refuses `--collector.cpu=true`. */
-function longFlag(text: string, rest: string[]): Token {
-  const equals = text.indexOf("=");
-  if (equals < 0) return { type: "long", value: text };
-  rest.unshift(text.slice(equals + 1));
-  return { type: "long", value: text.slice(0, equals) };
-}
-
 function readArguments(file: string): string[] {
   if (file === "") throw flagError("expected @ file to expand arguments from");
   try {
-    const lines = readFileSync(file, "utf8").split("\n");
-    if (lines.at(-1) === "") lines.pop();
-    return lines.filter((line) => !line.startsWith("#"));
+    const lines = readFileSync(file, "utf8").split(/\r?\n/);
+    return lines.filter((line) => !line.startsWith("#") && line.trim() !== "");
   } catch (error) {
     throw flagError(`failed to open arguments file ${JSON.stringify(file)}: ${String(describeError(error))}`, error);
   }

@@ -3,11 +3,6 @@ import type { Flag } from "./definitions.ts";
 
 /** Flags that still stand in units and Helm values, by the flag that took their place. */
 const renamed: Readonly<Record<string, string>> = {
-  "collector.diskstats.ignored-devices": "collector.diskstats.device-exclude",
-  "collector.netdev.device-blacklist": "collector.netdev.device-exclude",
-  "collector.netdev.device-whitelist": "collector.netdev.device-include",
-  "collector.qdisk.device-exclude": "collector.qdisc.device-exclude",
-  "collector.qdisk.device-include": "collector.qdisc.device-include",
   "collector.systemd.unit-blacklist": "collector.systemd.unit-exclude",
   "collector.systemd.unit-whitelist": "collector.systemd.unit-include",
 };

@@ -24,7 +24,8 @@ function convert({ kind, name }: Flag, text: string): unknown {
     case "number": {
       const number = text.trim() === "" ? Number.NaN : Number(text);
       if (Number.isNaN(number)) throw flagError(`--${name}: ${JSON.stringify(text)} is not a number`);
-      return number;
+      // As kingpin does: 4.7 requests are 4.
+      return kind === "integer" ? Math.trunc(number) : number;
     }
   }
 }

@@ -73,6 +73,23 @@ describe("the command line of the daemon", () => {
     expect(config.paths.procfs).toBe("/proc");
   });
 
+  test.each([
+    ["-1", -1],
+    ["0", 0],
+    ["4.7", 4],
+    ["1e3", 1000],
+  ])("--web.max-requests=%s is taken as node_exporter takes it", (text, expected) => {
+    expect(load("", `--web.max-requests=${text}`).config.web.max_requests).toBe(expected);
+  });
+
+  test("--help-long names every flag once", () => {
+    const printed = parseCommandLine(["--help-long"]);
+    const names =
+      printed.action === "print" ? [...printed.text.matchAll(/^ {6}(--[^ =]+)/gm)].map(([, name]) => name) : [];
+    expect(names.length).toBeGreaterThan(100);
+    expect(names).toEqual([...new Set(names)]);
+  });
+
   test("flags of node_exporter without effect are accepted with a warning, switched off ones without", () => {
     const { warnings } = load("", "--runtime.gomaxprocs=2", "--collector.perf", "--no-collector.runit");
     expect(warnings).toEqual([
@@ -111,7 +128,7 @@ describe("the command line of the daemon", () => {
       'unknown key "enable" in collectors.loadavg',
     ],
     ["an unknown flag", "", ["--collector.nonsense"], 1, "error: unknown long flag '--collector.nonsense', try --help"],
-    ["a flag out of range", "", ["--web.max-requests=-1"], 1, "expected argument"],
+    ["a flag without its value", "", ["--web.max-requests", "-1"], 1, "expected argument"],
     [
       "a flag of the wrong type",
       "",

@@ -25,7 +25,7 @@ const sameText: readonly string[] = [
   ...["--collector.cpu=true", "--collector.cpu --no-collector.cpu", "--collector.cpu --collector.cpu"],
   ...["--web.max-requests=1 --web.max-requests=2", "--web.telemetry-path /a --web.telemetry-path /b"],
   ...["--no-web.max-requests", "--collector.netdev.ignored-devices=x", "--web.config=x", "--collectors.enabled=cpu"],
-  ...["--path.procfs", "--collector.textfile.directory", "--log.level"],
+  ...["--path.procfs", "--collector.textfile.directory", "--log.level", "--web.max-requests -1", "--help=true", "-hx"],
 ];
 
 test.skipIf(noPeer).each(sameText.map((line) => [line]))("%s is refused as node_exporter refuses it", async (line) => {

@@ -20,7 +20,7 @@ function parse(argv: readonly string[]): { values: Record<string, readonly strin
 
 const folder = sharedFolder();
 const argumentsFile = join(folder, "arguments");
-writeFileSync(argumentsFile, "# a comment\n--web.listen-address\n:1\n--no-collector.cpu\n");
+writeFileSync(argumentsFile, "# a comment\n\n--web.listen-address\n:1\n--no-collector.cpu\n");
 
 describe("kingpin's command line", () => {
   test.each([
@@ -29,6 +29,10 @@ describe("kingpin's command line", () => {
     [["--web.telemetry-path", "/m"], { "web.telemetry-path": ["/m"] }],
     [["--web.telemetry-path="], { "web.telemetry-path": [""] }],
     [["--web.telemetry-path=a=b"], { "web.telemetry-path": ["a=b"] }],
+    [["--web.telemetry-path=-1"], { "web.telemetry-path": ["-1"] }],
+    [["--web.telemetry-path=--"], { "web.telemetry-path": ["--"] }],
+    [["--web.telemetry-path=@/nonexistent"], { "web.telemetry-path": ["@/nonexistent"] }],
+    [["--web.telemetry-path", "-"], { "web.telemetry-path": [""] }],
     [["--web.listen-address=:1", "--web.listen-address", ":2"], { "web.listen-address": [":1", ":2"] }],
     [["--collector.cpu"], { "collector.cpu": ["true"] }],
     [["--no-collector.cpu"], { "collector.cpu": ["false"] }],
@@ -51,6 +55,7 @@ describe("kingpin's command line", () => {
     [["--collector.cpu", "--no-collector.cpu"], "flag 'collector.cpu' cannot be repeated"],
     [["--web.telemetry-path=/a", "--web.telemetry-path=/b"], "flag 'web.telemetry-path' cannot be repeated"],
     [["--web.telemetry-path"], "expected argument for flag '--web.telemetry-path'"],
+    [["--web.telemetry-path", "-1"], "expected argument for flag '--web.telemetry-path'"],
     [["--web.telemetry-path", "--collector.cpu"], "expected argument for flag '--web.telemetry-path'"],
     [["@/nonexistent/file"], 'failed to open arguments file "/nonexistent/file": '],
     [["@"], "expected @ file to expand arguments from"],
