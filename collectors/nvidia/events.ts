@@ -12,6 +12,7 @@ const eventsMost = 256;
 export interface EventWatch {
   /** What has come since the last call; waits for nothing. */
   drain(): XidEvent[];
+  close(): void;
 }
 
 /** `devices` may grow: each is registered before the next look. */
@@ -32,6 +33,10 @@ export function openEventWatch(
         registered.add(handle);
       }
       return drain(nvml, set, devices, announce);
+    },
+    close: () => {
+      announce("nvmlEventSetFree");
+      nvml.call("nvmlEventSetFree", set);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { isErrno } from "../read.ts";
 
@@ -25,6 +25,8 @@ const longestMs = 24 * 3_600_000;
 
 /** Undefined when nothing is asked for, or no longer. A file that makes no sense asks for nothing. */
 export function readReleaseRequest(file: string, nowMs: number): ReleaseRequest | undefined {
+  // Asked every two seconds; an exception each time would be most of what an idle daemon does.
+  if (!existsSync(file)) return undefined;
   const request = readJson(file);
   if (!isRecord(request) || typeof request["untilMs"] !== "number") return undefined;
   const { untilMs } = request;

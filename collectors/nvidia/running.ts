@@ -38,7 +38,7 @@ export function startNvidia(options: NvidiaOptions, { host, log, events }: Backg
   const begin = (library: string): void => {
     const setup = { library, procPath: host.procPath, jobFolder: options.hpc_job_mapping_dir };
     const started = createGpuWatch({
-      settings: { reprobeSeconds: options.reprobe_seconds, readsJobs: options.hpc_job_mapping_dir !== "" },
+      settings: { reprobeSeconds: options.reprobe_seconds, shownMs, readsJobs: options.hpc_job_mapping_dir !== "" },
       helper: createNvmlHelper({ setup, deadlineMs, log, onProcess: (pid) => pids.add(pid) }),
       events,
       log,

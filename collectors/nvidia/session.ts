@@ -59,6 +59,7 @@ export function createNvmlSession({ nvml, procPath, now }: SessionOptions): Nvml
   const close = (): void => {
     if (opened === undefined) return;
     for (const { windows } of opened.devices.values()) for (const window of windows.values()) window.close();
+    opened.events?.close();
     opened = undefined;
     announce("nvmlShutdown");
     nvml.call("nvmlShutdown");
@@ -131,7 +132,7 @@ export function createNvmlSession({ nvml, procPath, now }: SessionOptions): Nvml
 
   return {
     list: (report) => {
-      announce = report;
+      announce = onChange(report);
       close();
       const state = open();
       const count = readCount(nvml, announce);
@@ -153,20 +154,29 @@ export function createNvmlSession({ nvml, procPath, now }: SessionOptions): Nvml
       };
     },
     sample: (pciBusId, report) => {
-      announce = report;
+      announce = onChange(report);
       const state = opened ?? open();
       return readDevice(state.devices.get(pciBusId) ?? openDevice(state, pciBusId));
     },
     events: (report) => {
-      announce = report;
+      announce = onChange(report);
       if (opened === undefined) return [];
       opened.events ??= openEventWatch(nvml, opened.handles, options.announce);
       return opened.events?.drain() ?? [];
     },
     close: (report) => {
-      announce = report;
+      announce = onChange(report);
       close();
     },
+  };
+}
+
+/** A GPU has many links, and what is said of each costs both sides a message. */
+function onChange(report: Announce): Announce {
+  let said = "";
+  return (step) => {
+    if (step !== said) report(step);
+    said = step;
   };
 }
 

@@ -58,6 +58,7 @@ export const nvmlSignatures = {
   nvmlDeviceGetComputeRunningProcesses_v3: "hpp",
   nvmlDeviceGetGraphicsRunningProcesses_v3: "hpp",
   nvmlEventSetCreate: "p",
+  nvmlEventSetFree: "h",
   nvmlDeviceRegisterEvents: "hUh",
   nvmlDeviceGetSupportedEventTypes: "hp",
   nvmlEventSetWait_v2: "hpu",

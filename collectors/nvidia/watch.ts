@@ -19,6 +19,8 @@ import {
 export interface WatchSettings {
   /** A GPU that is lost, stuck or skipped is tried again after this long. */
   readonly reprobeSeconds: number;
+  /** A reading is good for this long. */
+  readonly shownMs: number;
   readonly readsJobs: boolean;
 }
 
@@ -51,6 +53,8 @@ export interface GpuWatch {
 
 /** GPUs that were added while all is well are found this often: a new list costs an interval of GPM metrics. */
 const relistMs = 3_600_000;
+/** Xids of the kernel log that are kept until it is known whose they are. */
+const earlyMost = 1000;
 /** A GPU that merely fails is tried at once this many times before it has to wait. */
 const quickRetries = 2;
 
@@ -74,7 +78,7 @@ export function createGpuWatch({ settings, helper, events, log, now }: WatchDepe
 
   const work = async (): Promise<void> => {
     if (released) return;
-    if (now() >= listDueAt) await readList();
+    if (isListDue()) await readList();
     if (trouble !== undefined) return;
     const due = [...gpus.values()].filter(({ retryAtMs }) => retryAtMs <= now());
     await Promise.all(due.filter(({ state }) => state === "ok" || state === "failed").map(sample));
@@ -82,6 +86,15 @@ export function createGpuWatch({ settings, helper, events, log, now }: WatchDepe
     if (trouble !== undefined) return;
     await readEvents();
     if (settings.readsJobs) await readJobs();
+  };
+
+  /** A library that is well is not closed and opened while a GPU is sick: to open it anew takes that GPU's answer. */
+  const isListDue = (): boolean => {
+    const isNeeded = list === undefined || trouble !== undefined;
+    return (
+      now() >= listDueAt &&
+      (isNeeded || [...gpus.values()].every(({ state }) => state === "ok" || state === "released"))
+    );
   };
 
   const readList = async (): Promise<void> => {
@@ -150,7 +163,7 @@ export function createGpuWatch({ settings, helper, events, log, now }: WatchDepe
     // Meanwhile an Xid may have said that it is not to be called, or the driver have gone altogether.
     if (released || trouble !== undefined || gpu.retryAtMs > now()) return;
     // Its last reading stands until it is too old; the watchdog deals with those that hold the processes up.
-    if (answer.status === "unasked") return;
+    if (answer.status === "unasked") return isStale(gpu) ? giveUp(gpu, "failed", describeAnswer(answer)) : undefined;
     gpu.durationSeconds = (performance.now() - startedAt) / 1000;
     if (answer.status === "done") return accept(gpu, answer.value);
     const reason = describeAnswer(answer);
@@ -162,6 +175,9 @@ export function createGpuWatch({ settings, helper, events, log, now }: WatchDepe
     if (answer.status === "stuck" && isAboutLibrary(answer.step) && !isRetry) return giveUpLibrary(reason);
     giveUp(gpu, answer.status === "stuck" ? "stuck" : "failed", reason);
   };
+
+  const isStale = ({ state, sampledAtMs }: WatchedGpu): boolean =>
+    state === "ok" && sampledAtMs !== undefined && now() - sampledAtMs > settings.shownMs;
 
   const accept = (gpu: WatchedGpu, reading: GpuReading): void => {
     const { state, identity } = gpu;
@@ -209,7 +225,9 @@ export function createGpuWatch({ settings, helper, events, log, now }: WatchDepe
       ({ identity }) => toKernelBusId(identity.pciBusId) === toKernelBusId(xid.pciBusId),
     );
     if (gpu === undefined) {
-      if (list === undefined && early.length < 1000) early.push(xid);
+      if (list !== undefined) return;
+      early.push(xid);
+      if (early.length > earlyMost) early.shift();
       return;
     }
     if (!addXid(gpu, xid)) return;

@@ -44,6 +44,8 @@ describe("a session with the scripted library", () => {
     session.sample(first, (step) => steps.push(step));
     expect(steps).toContain("nvmlDeviceGetPowerUsage");
     expect(steps).toContain("nvmlDeviceGetFieldValues");
+    // 18 links, told once.
+    expect(steps.filter((step) => step === "nvmlDeviceGetNvLinkState")).toHaveLength(1);
   });
 
   test("one call that is not supported costs its value and is not made again", () => {
@@ -119,6 +121,16 @@ describe("a session with the scripted library", () => {
     session.list(ignore);
     expect(session.events(ignore)).toEqual([{ pciBusId: second, code: 79, gpuInstance: undefined }]);
     expect(session.events(ignore)).toEqual([]);
+  });
+
+  test("what was made is given back before the library is closed", () => {
+    const session = open(["gpus 2"]);
+    session.list(ignore);
+    session.events(ignore);
+    session.list(ignore);
+    session.close(ignore);
+    const calls = library.journal().map((line) => line.split(" ")[0]);
+    expect(calls.slice(-6)).toEqual(["init", "events", "noevents", "shutdown", "init", "shutdown"]);
   });
 
   test("the memory temperature is read as unsigned, whatever type the driver names", () => {

@@ -62,7 +62,7 @@ function openWatch(count: number) {
     finish: async () => void script.finished++,
   };
   const watch = createGpuWatch({
-    settings: { reprobeSeconds: 300, readsJobs: false },
+    settings: { reprobeSeconds: 300, shownMs: 35_000, readsJobs: false },
     helper,
     events: createEventLog({ log: silentLogger }),
     log: silentLogger,
@@ -137,6 +137,27 @@ describe("a watch", () => {
     script.samples.set("00000000:18:00.0", { status: "unasked" });
     await watch.round();
     expect(watch.gpus()[0]).toMatchObject({ state: "ok", sampledAtMs: script.nowMs });
+    script.nowMs += 36_000;
+    await watch.round();
+    expect(watch.gpus()[0]).toMatchObject({ state: "failed", reason: "no process is free" });
+  });
+
+  test("the library is not opened anew for a new list while a GPU is sick", async () => {
+    const { script, watch } = openWatch(2);
+    await watch.round();
+    watch.noteXid(kernelXid(79, script.nowMs + 3_600_000));
+    script.asked.length = 0;
+    script.nowMs += 3_601_000;
+    await watch.round();
+    expect(script.asked).toEqual(["sample", "events"]);
+  });
+
+  test("of many Xids from before the first list the newest are kept", async () => {
+    const { script, watch } = openWatch(2);
+    for (let count = 0; count < 1001; count++) watch.noteXid(kernelXid(31, count));
+    watch.noteXid(kernelXid(79, script.nowMs));
+    await watch.round();
+    expect(states(watch)).toEqual(["0 ok", "1 skipped"]);
   });
 
   test("a GPU that fails is tried again at once, and then waits", async () => {

@@ -19,7 +19,8 @@
  *   nogpm                           as before Hopper
  *   xid SERIAL I CODE               an event, delivered once per event set
  *   process I PID BYTES             a compute process
- * nvml.journal beside it gets a line "init PID" or "shutdown PID" for each of these calls that succeeded.
+ * nvml.journal beside it gets a line "init PID" or "shutdown PID" for each of these calls that succeeded, "events PID" and
+ * "noevents PID" for an event set made and freed.
  * -DOLD_DRIVER leaves out the functions that drivers before 520 lack.
  */
 #define _GNU_SOURCE
@@ -405,7 +406,8 @@ API int nvmlDeviceGetGraphicsRunningProcesses_v3(Device d, u32 *count, struct pr
 struct eventData { Device device; u64 type, data; u32 gpuInstance, computeInstance; };
 _Static_assert(sizeof(struct eventData) == 32, "nvmlEventData_t");
 struct eventSet { int delivered; u32 registered; };
-API int nvmlEventSetCreate(struct eventSet **out) { SYSTEM(); *out = calloc(1, sizeof **out); return OK; }
+API int nvmlEventSetCreate(struct eventSet **out) { SYSTEM(); *out = calloc(1, sizeof **out); note("events"); return OK; }
+API int nvmlEventSetFree(struct eventSet *set) { SYSTEM(); free(set); note("noevents"); return OK; }
 API int nvmlDeviceGetSupportedEventTypes(Device d, u64 *out) { WHOLE(d); *out = 0x1f; return OK; }
 API int nvmlDeviceRegisterEvents(Device d, u64 types, struct eventSet *set) {
   WHOLE(d);
