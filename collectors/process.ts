@@ -7,9 +7,9 @@ import {
   type MetricFamily,
   NoDataError,
 } from "./collector.ts";
-import { createFamilyEncoder } from "./family-encoder.ts";
+import { createPageEncoder } from "./encoded-families.ts";
 import type { Host } from "./host.ts";
-import type { JobContext, JobHandlers, JobResult } from "./probe/worker.ts";
+import type { JobContext, JobHandlers } from "./probe/worker.ts";
 import { createSystemHost, type HostPaths } from "./system-host.ts";
 
 /** First request of a collector process. Options are complete: the daemon has validated them and filled in defaults. */
@@ -20,7 +20,7 @@ export interface CollectSetup {
 
 export type CollectState = "ok" | "absent" | "failed";
 
-/** What is told about one collection; the exposition text of its families follows as payload, in this order. */
+/** What is told about one collection; the exposition text of its families follows as payload, in their order. */
 export interface CollectHeader {
   readonly state: CollectState;
   readonly durationSeconds: number;
@@ -28,11 +28,19 @@ export interface CollectHeader {
   readonly error?: string;
   readonly skipped: number;
   /** Each left-out reading once in the life of the process, for the log. */
-  readonly skippedNew: readonly string[];
-  /** Series left out because the same one came before. */
-  readonly duplicates: number;
+  readonly skippedNew?: readonly string[];
   readonly series: number;
-  readonly families: readonly (readonly [name: string, byteLength: number])[];
+  /** Bytes of each family. */
+  readonly lengths: readonly number[];
+  /** The list of family names that belongs to this collection. */
+  readonly namesId: string;
+  /** That list, unless the daemon has said that it knows it. */
+  readonly names?: readonly string[];
+}
+
+/** Parameters of a job: the list of names that came with the collection before. The names hardly ever change. */
+export interface CollectParams {
+  readonly knownNamesId: string;
 }
 
 /** Longer lists of unreadable files say nothing more. */
@@ -43,91 +51,97 @@ const skippedListed = 20;
 export function createCollectJobs(definitions: readonly CollectorDefinition[], setup: CollectSetup): JobHandlers {
   const skips = createSkipLog();
   const host = createSystemHost(setup.paths, skips.add);
-  const collectors = new Map<string, EncodedCollector>();
-  const create = (name: string): EncodedCollector => {
+  const collectors = new Map<string, Readied>();
+  const toNameList = createNameLists();
+  const create = (name: string): Readied => {
     const definition = definitions.find((candidate) => candidate.name === name);
     const options = setup.collectors[name];
     if (definition === undefined || options === undefined) throw new Error(`no collector ${name} in this process`);
-    return { ...definition.create(options as Static<TObject>), encode: createFamilyEncoder() };
+    const collector = definition.create(options as Static<TObject>);
+    return { collector, encode: createPageEncoder(), detected: false, nameList: toNameList([]) };
   };
-  const detected = new Set<string>();
   return {
-    collect: async (_, context) => {
+    collect: async (params, context) => {
       const name = context.job.slice("collect ".length);
-      const collector = collectors.get(name) ?? create(name);
-      collectors.set(name, collector);
-      return runCollector(collector, { host, detected, skips, context });
+      const readied = collectors.get(name) ?? create(name);
+      collectors.set(name, readied);
+      skips.begin();
+      const { families, ...reading } = await runCollector(readied, host, context);
+      const { names, lengths, text, series } = readied.encode(families);
+      if (readied.nameList.names !== names) readied.nameList = toNameList(names);
+      const { nameList } = readied;
+      const header: CollectHeader = { ...reading, ...skips.take(), series, lengths, namesId: nameList.id };
+      const isKnown = (params as CollectParams | null)?.knownNamesId === nameList.id;
+      return { header: isKnown ? { ...header } : { ...header, names: nameList.names }, payload: text };
     },
   };
 }
 
-/** A collector and what turns its families into text. */
-type EncodedCollector = Collector & { readonly encode: ReturnType<typeof createFamilyEncoder> };
-
-interface Run {
-  readonly host: Host;
-  /** Collectors that were found to be supported: not asked again while they have something to tell. */
-  readonly detected: Set<string>;
-  readonly skips: SkipLog;
-  readonly context: JobContext;
+/** A collector of this process. */
+interface Readied {
+  readonly collector: Collector;
+  readonly encode: ReturnType<typeof createPageEncoder>;
+  /** Found to be supported: not asked again while it has something to tell. */
+  detected: boolean;
+  nameList: NameList;
 }
 
-async function runCollector(collector: EncodedCollector, { host, detected, skips, context }: Run): Promise<JobResult> {
+interface NameList {
+  readonly id: string;
+  readonly names: readonly string[];
+}
+
+/** The ids are no other process's. */
+function createNameLists(): (names: readonly string[]) => NameList {
+  const process = crypto.randomUUID().slice(0, 8);
+  let count = 0;
+  return (names) => ({ id: `${process} ${count++}`, names });
+}
+
+interface Run extends Pick<CollectHeader, "state" | "durationSeconds" | "error"> {
+  readonly families: readonly MetricFamily[];
+}
+
+async function runCollector(readied: Readied, host: Host, { deadlineMs }: JobContext): Promise<Run> {
+  const { collector } = readied;
   const startedAt = performance.now();
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(new Error("deadline reached")), context.deadlineMs * 0.95);
-  let families: MetricFamily[] = [];
-  let state: CollectState = "ok";
-  let error: string | undefined;
-  skips.begin();
+  const elapsed = (): number => (performance.now() - startedAt) / 1000;
+  const none = (state: CollectState, error: string): Run => {
+    return { state, error, durationSeconds: elapsed(), families: [] };
+  };
   try {
-    const wasDetected = detected.has(collector.name);
+    const wasDetected = readied.detected;
     let detection: Detection = wasDetected ? { supported: true } : await collector.detect(host);
+    let families: readonly MetricFamily[] = [];
     if (detection.supported) {
-      families = await collector.collect(host, controller.signal);
+      families = await withSignal(deadlineMs, (signal) => collector.collect(host, signal));
       // Its source may have gone since, with a driver that was unloaded: having nothing is then no success.
       if (wasDetected && families.length === 0) detection = await collector.detect(host);
     }
-    if (detection.supported) {
-      detected.add(collector.name);
-    } else {
-      detected.delete(collector.name);
-      state = "absent";
-      error = detection.reason;
-    }
+    readied.detected = detection.supported;
+    if (!detection.supported) return none("absent", detection.reason);
+    return { state: "ok", durationSeconds: elapsed(), families };
   } catch (thrown) {
-    state = thrown instanceof NoDataError ? "absent" : "failed";
-    error = String(describeError(thrown));
-  } finally {
-    clearTimeout(timer);
+    return none(thrown instanceof NoDataError ? "absent" : "failed", String(describeError(thrown)));
   }
-  const durationSeconds = (performance.now() - startedAt) / 1000;
-  const { duplicates, names, series, payload } = encode(families, collector);
-  const { count: skipped, fresh: skippedNew } = skips.take();
-  const header: CollectHeader = { state, durationSeconds, skipped, skippedNew, duplicates, series, families: names };
-  return { header: error === undefined ? { ...header } : { ...header, error }, payload };
 }
 
-interface EncodedPage {
-  readonly names: readonly (readonly [string, number])[];
-  readonly payload: Uint8Array;
-  readonly duplicates: number;
-  readonly series: number;
-}
+let unusedController = new AbortController();
 
-function encode(families: readonly MetricFamily[], collector: EncodedCollector): EncodedPage {
-  const encoded = collector.encode(families);
-  const payload = Buffer.from(encoded.map(({ text }) => text).join(""), "utf8");
-  const duplicates = encoded.reduce((sum, family) => sum + family.duplicates, 0);
-  const samples = families.reduce((sum, family) => sum + family.samples.length, 0);
-  const names = encoded.map(({ name, text }) => [name, Buffer.byteLength(text, "utf8")] as const);
-  return { names, payload, duplicates, series: samples - duplicates };
+/** Nearly every collector is done when `work` returns, and costs neither a signal nor a timer. */
+async function withSignal<T>(deadlineMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = unusedController;
+  const result = work(controller.signal);
+  if (Bun.peek.status(result) !== "pending") return result;
+  unusedController = new AbortController();
+  const timer = setTimeout(() => controller.abort(new Error("deadline reached")), deadlineMs * 0.95);
+  return result.finally(() => clearTimeout(timer));
 }
 
 interface SkipLog {
   readonly add: Host["skipped"];
   begin(): void;
-  take(): { readonly count: number; readonly fresh: readonly string[] };
+  take(): Pick<CollectHeader, "skipped" | "skippedNew">;
 }
 
 /** Collectors run one at a time, so what is reported between `begin` and `take` belongs to one collector. */
@@ -146,6 +160,6 @@ function createSkipLog(): SkipLog {
       count = 0;
       fresh = [];
     },
-    take: () => ({ count, fresh }),
+    take: () => (fresh.length === 0 ? { skipped: count } : { skipped: count, skippedNew: fresh }),
   };
 }

@@ -1,5 +1,6 @@
 import type { Logger } from "../../runtime/log.ts";
-import { createProbePool, type JobOutcome, type ProbePool } from "../probe/pool.ts";
+import type { JobOutcome } from "../probe/jobs.ts";
+import { createProbePool, type ProbePool } from "../probe/pool.ts";
 import type { MountProbes, ProbeEvents } from "./probe-client.ts";
 import type { ProbeReading, ProbeRequest, ProbeStep } from "./probe.ts";
 import { isRemote } from "./select.ts";

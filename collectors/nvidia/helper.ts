@@ -1,6 +1,7 @@
 import { selfCommand } from "../../runtime/self.ts";
 import type { Logger } from "../../runtime/log.ts";
-import { createProbePool, type JobOutcome, type ProbePool } from "../probe/pool.ts";
+import type { JobOutcome } from "../probe/jobs.ts";
+import { createProbePool, type ProbePool } from "../probe/pool.ts";
 import { minimalEnvironment } from "../probe/process.ts";
 import type { NvmlFault } from "./errors.ts";
 import type { HpcJobs } from "./hpc-jobs.ts";

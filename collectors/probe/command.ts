@@ -7,8 +7,10 @@ const collect = defineCommand({
   run: async () => {
     const { createCollectJobs } = await import("../process.ts");
     const { collectorDefinitions } = await import("../registry.ts");
-    await serveJobs((setup) =>
-      createCollectJobs(collectorDefinitions, setup as Parameters<typeof createCollectJobs>[1]),
+    // A collection that is lost with its process may be repeated: none takes anything away from its source.
+    await serveJobs(
+      (setup) => createCollectJobs(collectorDefinitions, setup as Parameters<typeof createCollectJobs>[1]),
+      { holdResults: true },
     );
   },
 });

@@ -1,18 +1,28 @@
 /**
- * What goes over the pipe from a probe process to the daemon: a line of JSON, followed by as many bytes as its `bytes`
- * says. The payload stays bytes, so pages are put together without decoding them.
+ * What goes over the pipe from a probe process to the daemon: lines of words, "begin 5", 'step 5 "open"'. `done` has the
+ * results of the jobs since the last one; it says how many bytes of payload follow its line. What a job has to say is
+ * JSON; payloads stay bytes, so pages are put together without decoding them.
  */
-export interface Frame {
-  readonly header: FrameHeader;
-  readonly payload: Uint8Array;
-}
+export type Frame =
+  | { readonly event: "ready" }
+  | { readonly event: "yield" }
+  | { readonly event: "begin"; readonly id: number }
+  | { readonly event: "step"; readonly id: number; readonly step: string }
+  | { readonly event: "done"; readonly results: readonly Result[] };
 
-export interface FrameHeader {
-  readonly event: string;
-  readonly id?: number;
-  readonly bytes?: number;
-  readonly [key: string]: unknown;
-}
+export type Result =
+  | { readonly id: number; readonly header: FrameHeader; readonly payload: Uint8Array }
+  | { readonly id: number; readonly error: string };
+
+export type FrameHeader = Readonly<Record<string, unknown>>;
+
+/** A result as it is written: a text is a payload too. */
+export type OutgoingResult =
+  | { readonly id: number; readonly header: FrameHeader; readonly payload: Uint8Array | string }
+  | { readonly id: number; readonly error: string };
+
+export type OutgoingFrame =
+  Exclude<Frame, { event: "done" }> | { readonly event: "done"; readonly results: readonly OutgoingResult[] };
 
 export interface FrameLimits {
   readonly headerBytes: number;
@@ -24,72 +34,219 @@ export class FrameError extends Error {
 }
 
 const newline = 0x0a;
-const empty = new Uint8Array(0);
 export const defaultFrameLimits: FrameLimits = { headerBytes: 1024 * 1024, payloadBytes: 64 * 1024 * 1024 };
 
-export function encodeFrame(header: FrameHeader, payload: Uint8Array = empty): Uint8Array {
-  const line = Buffer.from(`${JSON.stringify(payload.length === 0 ? header : { ...header, bytes: payload.length })}\n`);
-  return payload.length === 0 ? line : Buffer.concat([line, payload]);
+/** Frames on their way out, one after the other in one buffer that is used again and again. */
+export interface FrameWriter {
+  add(frame: OutgoingFrame): void;
+  /** Hands over what was added since the last time; `bytes` is valid for the time of the call only. */
+  drain(write: (bytes: Uint8Array, length: number) => void): void;
+}
+
+const ordinaryBytes = 128 * 1024;
+/** UTF-8 of one UTF-16 unit. */
+const mostBytesPerUnit = 3;
+
+export function createFrameWriter(): FrameWriter {
+  let buffer = Buffer.allocUnsafeSlow(ordinaryBytes);
+  let used = 0;
+  const makeRoom = (bytes: number): void => {
+    if (used + bytes <= buffer.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(2 * buffer.length, used + bytes));
+    buffer.copy(larger, 0, 0, used);
+    buffer = larger;
+  };
+  const addText = (text: string): void => {
+    makeRoom(text.length * mostBytesPerUnit);
+    used += buffer.write(text, used);
+  };
+  const addPayload = (payload: Uint8Array | string): void => {
+    if (typeof payload === "string") return addText(payload);
+    makeRoom(payload.length);
+    buffer.set(payload, used);
+    used += payload.length;
+  };
+  return {
+    add: (frame) => {
+      addText(encodeLine(frame));
+      if (frame.event !== "done") return;
+      for (const result of frame.results) if ("payload" in result) addPayload(result.payload);
+    },
+    drain: (write) => {
+      const length = used;
+      used = 0;
+      if (length > 0) write(buffer, length);
+      if (buffer.length > ordinaryBytes) buffer = Buffer.allocUnsafeSlow(ordinaryBytes);
+    },
+  };
+}
+
+/** A result in the line of `done`; the payloads follow in the same order. */
+type ResultEntry =
+  readonly [id: number, header: FrameHeader, payloadBytes: number] | readonly [id: number, error: string];
+
+function encodeLine(frame: OutgoingFrame): string {
+  switch (frame.event) {
+    case "begin":
+      return `begin ${frame.id}\n`;
+    case "step":
+      return `step ${frame.id} ${JSON.stringify(frame.step)}\n`;
+    case "done":
+      return encodeResults(frame.results);
+    default:
+      return `${frame.event}\n`;
+  }
+}
+
+function encodeResults(results: readonly OutgoingResult[]): string {
+  let bytes = 0;
+  const entries = results.map((result): ResultEntry => {
+    if ("error" in result) return [result.id, result.error];
+    const length = Buffer.byteLength(result.payload);
+    bytes += length;
+    return [result.id, result.header, length];
+  });
+  return `done ${bytes} ${JSON.stringify(entries)}\n`;
 }
 
 /**
  * Takes the chunks of one pipe and returns the frames that are complete; throws FrameError once it makes no sense.
  * Nothing returned or kept points into a chunk, so its buffer may be filled again.
  */
-export function createFrameReader(limits: FrameLimits = defaultFrameLimits): (chunk: Uint8Array) => Frame[] {
-  let chunks: Uint8Array[] = [];
+export function createFrameReader(limits: FrameLimits = defaultFrameLimits): (chunk: Buffer) => Frame[] {
+  let chunks: Buffer[] = [];
   let length = 0;
   // Bytes that must be there before another look is worth it, so that a large payload is joined once.
   let wanted = 1;
   return (chunk) => {
     length += chunk.length;
     if (length < wanted) {
-      chunks.push(chunk.slice());
+      chunks.push(Buffer.from(chunk));
       return [];
     }
     const buffer = chunks.length === 0 ? chunk : Buffer.concat([...chunks, chunk]);
     const { frames, used, missing } = splitFrames(buffer, limits);
-    const rest = buffer.subarray(used);
-    chunks = rest.length === 0 ? [] : [rest.slice()];
-    length = rest.length;
+    length = buffer.length - used;
+    chunks = length === 0 ? [] : [Buffer.from(buffer.subarray(used))];
     wanted = length + missing;
     return frames;
   };
 }
 
-function splitFrames(buffer: Uint8Array, limits: FrameLimits): { frames: Frame[]; used: number; missing: number } {
+const beginLine = Buffer.from("begin ");
+const digitZero = 0x30;
+
+function splitFrames(buffer: Buffer, limits: FrameLimits): { frames: Frame[]; used: number; missing: number } {
   const frames: Frame[] = [];
   let used = 0;
+  let begun: Frame | undefined;
   for (;;) {
     const end = buffer.indexOf(newline, used);
-    if (end < 0) {
-      if (buffer.length - used > limits.headerBytes) throw new FrameError("a header line is too long");
-      return { frames, used, missing: 1 };
+    if ((end < 0 ? buffer.length : end) - used > limits.headerBytes) throw new FrameError("a header line is too long");
+    // Of begins in a row, fifty in a scrape, only the last one still says something.
+    if (end >= 0 && buffer[used] === beginLine[0]) {
+      begun = { event: "begin", id: parseBegin(buffer, used, end) };
+      used = end + 1;
+      continue;
     }
-    const header = parseHeader(buffer.subarray(used, end), limits);
-    const payloadStart = end + 1;
-    const payloadEnd = payloadStart + (header.bytes ?? 0);
-    if (payloadEnd > buffer.length) return { frames, used, missing: payloadEnd - buffer.length };
-    const payload = payloadEnd === payloadStart ? empty : buffer.slice(payloadStart, payloadEnd);
-    frames.push({ header, payload });
-    used = payloadEnd;
+    if (begun !== undefined) frames.push(begun);
+    begun = undefined;
+    if (end < 0) return { frames, used, missing: 1 };
+    const line = parseLine(buffer.toString("utf8", used, end));
+    const next = end + 1 + line.payloadBytes;
+    if (line.payloadBytes > limits.payloadBytes) throw new FrameError("a payload is too large");
+    if (next > buffer.length) return { frames, used, missing: next - buffer.length };
+    frames.push(line.event === "done" ? toDone(line, buffer, end + 1) : line.frame);
+    used = next;
   }
 }
 
-function parseHeader(line: Uint8Array, { headerBytes, payloadBytes }: FrameLimits): FrameHeader {
-  if (line.length > headerBytes) throw new FrameError("a header line is too long");
-  let header: unknown;
+function parseBegin(buffer: Buffer, start: number, end: number): number {
+  let id = 0;
+  for (let at = start; at < end; at++) {
+    const byte = buffer[at] ?? 0;
+    const index = at - start;
+    if (index < beginLine.length) {
+      if (byte !== beginLine[index]) throw new FrameError("a header line has no known event");
+    } else if (byte < digitZero || byte > digitZero + 9) {
+      throw new FrameError("a header line has a wrong number");
+    } else {
+      id = id * 10 + byte - digitZero;
+    }
+  }
+  if (end - start <= beginLine.length) throw new FrameError("a header line has a wrong number");
+  return id;
+}
+
+type DoneLine = { readonly event: "done"; readonly payloadBytes: number; readonly entries: readonly ResultEntry[] };
+type OtherLine = { readonly event: "other"; readonly payloadBytes: 0; readonly frame: Frame };
+
+function parseLine(line: string): DoneLine | OtherLine {
+  const [event, facts] = cut(line);
+  const other = (frame: Frame): OtherLine => ({ event: "other", payloadBytes: 0, frame });
+  switch (event) {
+    case "ready":
+    case "yield":
+      return other({ event });
+    case "step": {
+      const [id, step] = cut(facts);
+      return other({ event, id: parseCount(id), step: String(parseJson(step)) });
+    }
+    case "done": {
+      const [bytes, entries] = cut(facts);
+      return { event, payloadBytes: parseCount(bytes), entries: parseEntries(entries) };
+    }
+    default:
+      throw new FrameError(`a header line has no known event: ${JSON.stringify(line.slice(0, 40))}`);
+  }
+}
+
+/** The first word and what follows it. */
+function cut(text: string): [string, string] {
+  const at = text.indexOf(" ");
+  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function parseCount(text: string): number {
+  const count = text === "" ? Number.NaN : Number(text);
+  if (!isCount(count)) throw new FrameError("a header line has a wrong number");
+  return count;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function parseJson(text: string): unknown {
   try {
-    header = JSON.parse(Buffer.from(line.buffer, line.byteOffset, line.length).toString("utf8"));
+    return JSON.parse(text);
   } catch (error) {
     throw new FrameError("a header line is not JSON", { cause: error });
   }
-  if (!isHeader(header)) throw new FrameError("a header line lacks its event");
-  const { bytes = 0 } = header;
-  if (!Number.isSafeInteger(bytes) || bytes < 0 || bytes > payloadBytes) throw new FrameError("a payload is too large");
-  return header;
 }
 
-function isHeader(value: unknown): value is FrameHeader {
-  return typeof value === "object" && value !== null && typeof (value as { event?: unknown }).event === "string";
+function parseEntries(text: string): readonly ResultEntry[] {
+  const entries = parseJson(text);
+  if (!Array.isArray(entries) || !entries.every(isEntry)) throw new FrameError("a header line has no results");
+  return entries;
+}
+
+function isEntry(entry: unknown): entry is ResultEntry {
+  if (!Array.isArray(entry) || !isCount(entry[0])) return false;
+  const [, header, bytes] = entry as readonly unknown[];
+  return typeof header === "string" || (typeof header === "object" && header !== null && isCount(bytes));
+}
+
+function toDone({ entries, payloadBytes }: DoneLine, buffer: Buffer, start: number): Frame {
+  // One copy for all of them: each job's payload is a part of it.
+  const payloads = Buffer.from(buffer.subarray(start, start + payloadBytes));
+  let used = 0;
+  const results = entries.map((entry): Result => {
+    const [id, header, length = 0] = entry;
+    if (typeof header === "string") return { id, error: header };
+    used += length;
+    return { id, header, payload: payloads.subarray(used - length, used) };
+  });
+  if (used !== payloadBytes) throw new FrameError("payloads and their lengths do not agree");
+  return { event: "done", results };
 }

@@ -1,24 +1,9 @@
 import { describeError, type Logger } from "../../runtime/log.ts";
 import { createAbandonment, type StuckJob } from "./abandonment.ts";
-import { type Frame, FrameError } from "./frames.ts";
+import { type Frame, FrameError, type Result } from "./frames.ts";
+import { createJobList, type Job, type JobOutcome, type RunOptions } from "./jobs.ts";
 import { minimalEnvironment, type ProbeProcess, startProbeProcess } from "./process.ts";
 import { yieldAfterMs } from "./worker.ts";
-
-export type JobOutcome =
-  | { readonly status: "done"; readonly header: Readonly<Record<string, unknown>>; readonly payload: Uint8Array }
-  /**
-   * Given up at its deadline; `step` is what it was doing. Its process was killed if it had begun; otherwise other jobs
-   * kept it from being tried, which says nothing about this one.
-   */
-  | { readonly status: "timeout"; readonly step: string; readonly begun: boolean }
-  /** Not started: an earlier run of the very same job has not come back. */
-  | ({ readonly status: "stuck" } & Omit<StuckJob, "job">)
-  | { readonly status: "failed"; readonly error: string };
-
-export interface RunOptions {
-  readonly deadlineMs: number;
-  readonly onStep?: (step: string) => void;
-}
 
 /**
  * Runs jobs in child processes that may block for ever. Normally one child runs them one after the other; a child that
@@ -64,26 +49,18 @@ export interface ProbePoolOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-interface Job {
-  readonly id: number;
-  readonly name: string;
-  readonly params: unknown;
-  readonly deadlineAt: number;
-  readonly onStep: ((step: string) => void) | undefined;
-  readonly resolve: (outcome: JobOutcome) => void;
-  step: string;
-  /** Given up while still in a child's queue: the caller has its answer, the name is taken until the child is done. */
-  expired: boolean;
-}
-
 interface Worker {
   readonly process: ProbeProcess;
   /** Sent and not answered, in the order in which the child runs them. */
-  readonly jobs: Map<number, Job>;
+  readonly given: Map<number, Job>;
+  /** Given to another child meanwhile. */
+  readonly moved: Set<number>;
   readonly startedAt: number;
   ready: boolean;
   /** What the child said it has begun. */
   current: Job | undefined;
+  /** Its newest result is of this job. */
+  last: Job | undefined;
   /** When the child last said anything, or was given its first job. */
   heardAt: number;
   /** Passed over: whatever else it had was moved to another child. */
@@ -112,13 +89,8 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
   const silenceMs = Math.max(options.silenceMs ?? 300, 2 * yieldAfterMs);
   const environment = options.environment ?? minimalEnvironment();
   const workers = new Set<Worker>();
-  const running = new Map<string, Promise<JobOutcome>>();
   const abandonment = createAbandonment(pool, log);
-  const timedOut = new Set<string>();
-  /** Jobs that had begun when they were last given up. The others come first: most often they answer at once. */
-  const hung = new Set<string>();
-  let waiting: Job[] = [];
-  let nextId = 1;
+  const jobs = createJobList(pool, abandonment, log);
   let closed = false;
   let finishing: Promise<void> | undefined;
   let assignQueued = false;
@@ -128,29 +100,16 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
   let timer: Timer | undefined;
   let timerDue = Number.POSITIVE_INFINITY;
 
-  const run = (name: string, params: unknown, { deadlineMs, onStep }: RunOptions): Promise<JobOutcome> => {
-    const known = running.get(name);
-    if (known !== undefined) return known;
+  const run: ProbePool["run"] = (name, params, runOptions) => {
     if (closed) return Promise.resolve(stopped);
-    const stuck = abandonment.find(name);
-    if (stuck !== undefined) return Promise.resolve({ status: "stuck", ...stuck });
-    const { promise, resolve } = Promise.withResolvers<JobOutcome>();
-    running.set(name, promise);
-    const deadlineAt = performance.now() + deadlineMs;
-    const step = "waiting for a process";
-    waiting.push({ id: nextId++, name, params, deadlineAt, onStep, resolve, step, expired: false });
+    const outcome = jobs.add(name, params, runOptions);
     queueAssign();
-    return promise;
-  };
-
-  const settle = (job: Job, outcome: JobOutcome): void => {
-    running.delete(job.name);
-    job.resolve(outcome);
+    return outcome;
   };
 
   // Jobs asked for in one turn of the event loop travel in one write.
   const queueAssign = (): void => {
-    if (assignQueued) return;
+    if (assignQueued || !jobs.hasWaiting()) return;
     assignQueued = true;
     queueMicrotask(() => {
       assignQueued = false;
@@ -160,30 +119,26 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
 
   /** Gives the waiting jobs to a child that is not silent, or sees to it that there is one. */
   const assign = (): void => {
-    if (waiting.length > 0 && finishing === undefined) {
+    if (jobs.hasWaiting() && finishing === undefined) {
       const available = [...workers].filter(({ ready, silent, ending }) => ready && !silent && !ending);
-      const worker = available.find(({ jobs }) => jobs.size === 0) ?? available[0];
+      const worker = available.find(({ given }) => given.size === 0) ?? available[0];
       const starting = [...workers].some(({ ready }) => !ready);
-      if (worker !== undefined) send(worker, takeWaiting());
+      if (worker !== undefined) send(worker, jobs.takeWaiting());
       // With every child silent and no more allowed, jobs wait for one of them or for their deadline.
       else if (!starting && workers.size < maxProcesses) startWorker();
     }
     schedule();
   };
 
-  const takeWaiting = (): Job[] => {
-    const jobs = waiting;
-    waiting = [];
-    if (!jobs.some(({ name }) => hung.has(name))) return jobs;
-    return [...jobs.filter(({ name }) => !hung.has(name)), ...jobs.filter(({ name }) => hung.has(name))];
-  };
-
-  const send = (worker: Worker, jobs: readonly Job[]): void => {
+  const send = (worker: Worker, batch: readonly Job[]): void => {
     const now = performance.now();
     worker.heardAt = now;
-    for (const job of jobs) worker.jobs.set(job.id, job);
+    for (const job of batch) worker.given.set(job.id, job);
     worker.process.send(
-      jobs.map(({ id, name, params, deadlineAt }) => ({ id, job: name, params, deadlineMs: deadlineAt - now })),
+      batch.map(({ id, name, params, deadlineAt, suspect }) => {
+        const request = { id, job: name, params, deadlineMs: Math.round(deadlineAt - now) };
+        return suspect ? { ...request, suspect } : request;
+      }),
     );
   };
 
@@ -191,15 +146,15 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     const now = performance.now();
     const abandoned = abandonment.count();
     if (abandoned >= maxAbandoned) {
-      failWaiting(`${abandoned} stuck probe processes cannot be ended, no more are started`);
+      jobs.failWaiting(`${abandoned} stuck probe processes cannot be ended, no more are started`);
     } else if (now < startNotBefore) {
-      failWaiting("probe processes end as soon as they are started; the next try is due shortly");
+      jobs.failWaiting("probe processes end as soon as they are started; the next try is due shortly");
     } else {
       try {
         workers.add(spawnWorker(now));
       } catch (error) {
         backOff();
-        failWaiting(`cannot start a probe process: ${String(describeError(error))}`);
+        jobs.failWaiting(`cannot start a probe process: ${String(describeError(error))}`);
       }
     }
   };
@@ -211,10 +166,12 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     });
     const worker: Worker = {
       process,
-      jobs: new Map(),
+      given: new Map(),
+      moved: new Set(),
       startedAt: now,
       ready: false,
       current: undefined,
+      last: undefined,
       heardAt: now,
       silent: false,
       ending: false,
@@ -230,10 +187,6 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     startFailures++;
   };
 
-  const failWaiting = (error: string): void => {
-    for (const job of waiting.splice(0)) settle(job, { status: "failed", error });
-  };
-
   const receive = (worker: Worker): void => {
     if (!workers.has(worker)) return;
     try {
@@ -243,48 +196,55 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
       log.error("probe process sends what is no answer and is ended", { pool, job: worker.current?.name, error });
       discard(worker, { status: "failed", error: `unreadable answer of the probe process: ${error.message}` });
     }
-    if (waiting.length > 0) assign();
+    if (jobs.hasWaiting()) assign();
   };
 
   const onFrame = (worker: Worker, frame: Frame): void => {
-    const { event, id, step } = frame.header;
     worker.heardAt = performance.now();
-    if (event === "ready") {
+    if (frame.event === "ready") {
       worker.ready = true;
       const slownessMs = Math.max(0, worker.heardAt - worker.startedAt - ordinaryStartMs);
       patienceMs = silenceMs + Math.min(slownessMs, mostPatienceMs);
       startFailures = 0;
       return;
     }
-    if (event === "yield") {
+    if (frame.event === "yield") {
       // It finds that there is nothing more to come.
       if (worker.ending) return;
-      // The child has forgotten what it was sent; what was not moved meanwhile is sent again.
+      // After a slow job. The child has forgotten what it was sent; what was not moved meanwhile is sent again.
+      worker.moved.clear();
+      if (worker.last !== undefined) jobs.suspect(worker.last);
       worker.process.send([{ resume: true }]);
-      if (worker.jobs.size > 0) send(worker, [...worker.jobs.values()]);
+      if (worker.given.size > 0) send(worker, [...worker.given.values()]);
       return;
     }
-    const job = worker.jobs.get(id ?? -1);
-    if (job === undefined) throw new FrameError(`"${event}" of a job that it was not given`);
-    if (event === "begin") {
+    if (frame.event === "done") {
+      worker.current = undefined;
+      worker.silent = false;
+      worker.idleSince = worker.heardAt;
+      for (const result of frame.results) finish(worker, result);
+      return;
+    }
+    const job = worker.given.get(frame.id);
+    if (job === undefined) throw new FrameError(`"${frame.event}" of a job that it was not given`);
+    if (frame.event === "begin") {
       worker.current = job;
       job.step = "begin";
-    } else if (event === "step") {
-      job.step = String(step);
-      job.onStep?.(job.step);
     } else {
-      finish(worker, job, toOutcome(frame));
+      job.step = frame.step;
+      job.onStep?.(job.step);
     }
   };
 
-  const finish = (worker: Worker, job: Job, outcome: JobOutcome): void => {
-    worker.jobs.delete(job.id);
-    worker.current = undefined;
-    worker.silent = false;
-    worker.idleSince = worker.heardAt;
-    hung.delete(job.name);
-    if (!job.expired && timedOut.delete(job.name)) log.info("probe job answers again", { pool, job: job.name });
-    settle(job, outcome);
+  const finish = (worker: Worker, result: Result): void => {
+    const job = worker.given.get(result.id);
+    if (job !== undefined) {
+      worker.given.delete(job.id);
+      worker.last = job;
+      jobs.finish(job, toOutcome(result));
+    } else if (!worker.moved.delete(result.id)) {
+      throw new FrameError("a result of a job that it was not given");
+    }
   };
 
   const onExit = (worker: Worker, reason: string): void => {
@@ -306,25 +266,28 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     release(worker, { status: "failed", error: `its process ended with ${reason}` });
     if (ready) return;
     backOff();
-    failWaiting(`the probe process ended with ${reason} when started: ${stderr}`);
+    jobs.failWaiting(`the probe process ended with ${reason} when started: ${stderr}`);
   };
 
   /** What the child has begun ends with `outcome`; the rest of its jobs wait for another child. */
   const release = (worker: Worker, outcome: JobOutcome): void => {
-    if (worker.current !== undefined) settle(worker.current, outcome);
-    if (worker.ending) for (const job of worker.jobs.values()) settle(job, stopped);
+    if (worker.current !== undefined) jobs.settle(worker.current, outcome);
+    if (worker.ending) for (const job of worker.given.values()) jobs.settle(job, stopped);
     else moveJobs(worker);
-    worker.jobs.clear();
+    worker.given.clear();
   };
 
-  /** Back to the queue with all but the current one. The child runs none of them: it yields after a slow job. */
+  /**
+   * Back to the list with all but the current one. The child runs none of them: it yields after a slow job. Those that
+   * it had done and not told of run a second time elsewhere; what it says about them later is of no interest.
+   */
   const moveJobs = (worker: Worker): void => {
-    const moved = [...worker.jobs.values()].filter((job) => job !== worker.current);
-    for (const job of moved) {
-      worker.jobs.delete(job.id);
-      if (job.expired) running.delete(job.name);
+    const moved = [...worker.given.values()].filter((job) => job !== worker.current);
+    for (const { id } of moved) {
+      worker.given.delete(id);
+      worker.moved.add(id);
     }
-    waiting = [...moved.filter(({ expired }) => !expired), ...waiting];
+    jobs.putBack(moved);
   };
 
   /** Kills the child; what it had begun is out of reach until the child is reaped. */
@@ -343,61 +306,46 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     for (const worker of [...workers]) receive(worker);
     const now = performance.now();
     for (const worker of [...workers]) judge(worker, now);
-    for (const job of waiting.filter(({ deadlineAt }) => deadlineAt <= now)) {
-      waiting.splice(waiting.indexOf(job), 1);
-      noteTimeout(job);
-      settle(job, { status: "timeout", step: job.step, begun: false });
-    }
+    jobs.expireWaiting(now);
     assign();
   };
 
   const judge = (worker: Worker, now: number): void => {
-    const { current, jobs } = worker;
+    const { current, given } = worker;
     worker.judgedAt = now;
     if (!worker.ready) {
       if (now - worker.startedAt >= startDeadlineMs) endFailedStart(worker);
       return;
     }
-    const late = [...jobs.values()].filter(({ deadlineAt, expired }) => deadlineAt <= now && !expired);
+    const late = [...given.values()].filter(({ deadlineAt, expired }) => deadlineAt <= now && !expired);
     for (const job of late) {
-      noteTimeout(job);
-      if (job !== current) expire(job);
+      if (job === current) jobs.noteTimeout(job);
+      else jobs.expire(job);
     }
     const isSilent = now - worker.heardAt >= patienceMs;
     // Silent without having begun anything: the process itself does not run (stopped, or starved).
     if (current === undefined ? isSilent && hasExpired(worker) : late.includes(current)) {
-      if (current !== undefined) hung.add(current.name);
+      if (current !== undefined) jobs.suspect(current);
       discard(worker, { status: "timeout", step: current?.step ?? "", begun: true });
     } else if (current !== undefined && isSilent) {
       worker.silent = true;
       moveJobs(worker);
-    } else if (jobs.size === 0 && now - worker.idleSince >= spareIdleMs && workers.size > 1) {
+    } else if (given.size === 0 && now - worker.idleSince >= spareIdleMs && workers.size > 1) {
       retire(worker);
     }
-  };
-
-  const expire = (job: Job): void => {
-    job.expired = true;
-    job.resolve({ status: "timeout", step: job.step, begun: false });
   };
 
   const endFailedStart = (worker: Worker): void => {
     log.error("probe process does not start", { pool, seconds: startDeadlineMs / 1000 });
     discard(worker, stopped);
     backOff();
-    failWaiting(`the probe process does not start within ${startDeadlineMs / 1000} s`);
+    jobs.failWaiting(`the probe process does not start within ${startDeadlineMs / 1000} s`);
   };
 
   const retire = (worker: Worker): void => {
     workers.delete(worker);
     worker.process.finish();
     worker.process.close();
-  };
-
-  const noteTimeout = ({ name, step }: Job): void => {
-    if (timedOut.has(name)) return;
-    timedOut.add(name);
-    log.warn("probe job does not answer in time", { pool, job: name, step });
   };
 
   const schedule = (): void => {
@@ -409,16 +357,15 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
   };
 
   const nextDue = (): number => {
-    let due = Number.POSITIVE_INFINITY;
-    for (const { deadlineAt } of waiting) due = Math.min(due, deadlineAt);
+    let due = jobs.nextDeadline();
     for (const worker of workers) {
-      const { jobs, ready, silent } = worker;
+      const { given, ready, silent } = worker;
       if (!ready) due = Math.min(due, worker.startedAt + startDeadlineMs);
       // Looked at three times as often: what it has begun stays in the pipe until somebody looks.
-      else if (jobs.size > 0 && !silent)
+      else if (given.size > 0 && !silent)
         due = Math.min(due, Math.max(worker.heardAt, worker.judgedAt) + patienceMs / 3);
-      else if (jobs.size === 0 && workers.size > 1) due = Math.min(due, worker.idleSince + spareIdleMs);
-      for (const { deadlineAt, expired } of jobs.values()) if (!expired) due = Math.min(due, deadlineAt);
+      else if (given.size === 0 && workers.size > 1) due = Math.min(due, worker.idleSince + spareIdleMs);
+      for (const { deadlineAt, expired } of given.values()) if (!expired) due = Math.min(due, deadlineAt);
     }
     return due;
   };
@@ -429,14 +376,14 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     for (const worker of [...workers]) {
       workers.delete(worker);
       worker.process.kill();
-      for (const job of worker.jobs.values()) settle(job, stopped);
+      for (const job of worker.given.values()) jobs.settle(job, stopped);
     }
-    for (const job of waiting.splice(0)) settle(job, stopped);
+    for (const job of jobs.takeWaiting()) jobs.settle(job, stopped);
     abandonment.close();
   };
 
   const endAll = async (graceMs: number): Promise<void> => {
-    failWaiting(stopped.error);
+    jobs.failWaiting(stopped.error);
     const ending = [...workers];
     for (const worker of ending) {
       worker.ending = true;
@@ -476,11 +423,11 @@ async function haveExited(workers: readonly Worker[], limitMs: number): Promise<
   clearTimeout(timer);
 }
 
-function hasExpired({ jobs }: Worker): boolean {
-  return [...jobs.values()].some(({ expired }) => expired);
+function hasExpired({ given }: Worker): boolean {
+  return [...given.values()].some(({ expired }) => expired);
 }
 
-function toOutcome({ header, payload }: Frame): JobOutcome {
-  if (header.event === "error") return { status: "failed", error: String(header.error) };
-  return { status: "done", header: (header.header ?? {}) as Record<string, unknown>, payload };
+function toOutcome(result: Result): JobOutcome {
+  if ("error" in result) return { status: "failed", error: result.error };
+  return { status: "done", header: result.header, payload: result.payload };
 }

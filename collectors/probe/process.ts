@@ -58,7 +58,7 @@ export function startProbeProcess(
     pid: child.pid,
     exited,
     send: (requests) => {
-      child.stdin.write(requests.map((request) => `${JSON.stringify(request)}\n`).join(""));
+      child.stdin.write(`${JSON.stringify(requests)}\n`);
       // A child that has ended takes no more; its exit is reported by itself.
       Promise.resolve(child.stdin.flush()).catch(ignoreClosedPipe);
     },
@@ -102,7 +102,7 @@ function openFramePipe(fd: number | null | undefined, onMore: () => void): { dra
 }
 
 // One buffer for all pipes: payloads are copied out of it before the next read.
-const buffer = new Uint8Array(256 * 1024);
+const buffer = Buffer.allocUnsafeSlow(256 * 1024);
 
 function readAvailable(fd: number): number | undefined {
   try {

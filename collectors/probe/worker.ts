@@ -1,7 +1,7 @@
 import { readSync, writeSync } from "node:fs";
 import { isErrno } from "../read.ts";
 import { describeError } from "../../runtime/log.ts";
-import { encodeFrame, type FrameHeader } from "./frames.ts";
+import { createFrameWriter, type OutgoingFrame, type OutgoingResult } from "./frames.ts";
 
 /** Where the daemon listens: requests come in on 0, a byte on 1 says "look at 3", frames go out on 3. */
 const requestFd = 0;
@@ -9,12 +9,19 @@ const signalFd = 1;
 const frameFd = 3;
 /** The pipe holds about 200 KiB or 250 small writes; the daemon is called earlier, so that neither side waits. */
 const unreadBytesLimit = 64 * 1024;
-const unreadWritesLimit = 64;
+const unreadWritesLimit = 128;
 /**
  * A job that took this long may have been overtaken: the daemon moves waiting jobs elsewhere after twice this time.
  * The process then forgets what it was sent and asks again, so that nothing runs in two processes at once.
  */
 export const yieldAfterMs = 150;
+
+/**
+ * With `holdResults` those of a batch go out together, for one answer costs the daemon a fraction of fifty. When the
+ * process gets stuck, jobs whose results are not out run again elsewhere, so none waits for longer than this, nor do more.
+ */
+const holdMs = 20;
+const holdBytes = 512 * 1024;
 
 const batchesBetweenCollections = 100;
 /** So much in one batch (a huge text file) leaves many times that behind. */
@@ -31,7 +38,7 @@ export interface JobContext {
 
 export interface JobResult {
   readonly header?: Readonly<Record<string, unknown>>;
-  readonly payload?: Uint8Array;
+  readonly payload?: Uint8Array | string;
 }
 
 export type JobHandler = (params: unknown, context: JobContext) => JobResult | Promise<JobResult>;
@@ -44,16 +51,21 @@ export interface JobRequest {
   readonly job: string;
   readonly params: unknown;
   readonly deadlineMs: number;
+  /** It hung or was slow when it ran last: the results of the jobs before it do not wait for it. */
+  readonly suspect?: boolean;
 }
 
-/** A line from the daemon: the setup (always the first), a job, or the answer to `yield`. */
+/** A line from the daemon is a list of these: the setup (always the first), a job, the answer to `yield`. */
 export type WorkerRequest = { readonly setup: unknown } | JobRequest | { readonly resume: true };
 
 /**
  * The life of a probe process: reads jobs from stdin with blocking reads, runs one after the other, and returns when
  * stdin ends, which it does when the daemon is gone.
  */
-export async function serveJobs(createHandlers: (setup: unknown) => JobHandlers | Promise<JobHandlers>): Promise<void> {
+export async function serveJobs(
+  createHandlers: (setup: unknown) => JobHandlers | Promise<JobHandlers>,
+  { holdResults = false } = {},
+): Promise<void> {
   // Ctrl-C goes to every process of the terminal; the daemon decides when its probes end.
   process.on("SIGINT", () => {});
   const nextRequest = createRequestReader();
@@ -61,16 +73,19 @@ export async function serveJobs(createHandlers: (setup: unknown) => JobHandlers 
   const first = nextRequest();
   if (first === undefined || !("setup" in first)) return;
   const handlers = await createHandlers(first.setup);
-  output.hold({ event: "ready" });
+  output.send({ event: "ready" });
   output.signal();
   let batches = 0;
   let batchBytes = 0;
   for (let request = nextRequest(); request !== undefined; request = nextRequest()) {
     if (!("job" in request)) continue;
     const startedAt = performance.now();
+    if (request.suspect === true) output.signal();
+    else if (!holdResults) output.report();
     batchBytes += await runJob(request, handlers, output);
     if (performance.now() - startedAt >= yieldAfterMs) {
-      output.hold({ event: "yield" });
+      output.report();
+      output.send({ event: "yield" });
       output.signal();
       do request = nextRequest();
       while (request !== undefined && !("resume" in request));
@@ -92,65 +107,81 @@ async function runJob(request: JobRequest, handlers: JobHandlers, output: Output
     const handler = handlers[job.split(" ", 1)[0] ?? ""];
     if (handler === undefined) throw new Error(`no handler for the job ${job}`);
     const step = (name: string): void => output.send({ event: "step", id, step: name });
-    const { header, payload } = await handler(params, { job, deadlineMs, step });
-    output.hold({ event: "done", id, header: header ?? {} }, payload);
-    return payload?.length ?? 0;
+    const { header = {}, payload = "" } = await handler(params, { job, deadlineMs, step });
+    output.hold({ id, header, payload });
+    return payload.length;
   } catch (error) {
-    output.hold({ event: "error", id, error: String(describeError(error)) });
+    output.hold({ id, error: String(describeError(error)) });
     return 0;
   }
 }
 
 interface Output {
   /** Out at once: what is announced must be known even if the process never runs again. */
-  send(header: FrameHeader): void;
-  /** Out with the next `send` or `signal`: one system call fewer for each job. */
-  hold(header: FrameHeader, payload?: Uint8Array): void;
-  /** Calls the daemon to the pipe. */
+  send(frame: OutgoingFrame): void;
+  hold(result: OutgoingResult): void;
+  /** What is held goes out with the next `send`. */
+  report(): void;
+  /** What is held goes out at once, and the daemon is called to the pipe. */
   signal(): void;
 }
 
 function createOutput(): Output {
   const one = new Uint8Array([0x0a]);
-  let held: Uint8Array[] = [];
+  const writer = createFrameWriter();
+  let results: OutgoingResult[] = [];
+  let heldBytes = 0;
+  let heldSince = 0;
   let unreadBytes = 0;
   let unreadWrites = 0;
   const call = (): void => {
     unreadBytes = 0;
     unreadWrites = 0;
-    writeAll(signalFd, one, () => {});
+    writeAll(signalFd, one, one.length, () => {});
   };
-  const flush = (): void => {
-    const bytes = held.length === 1 && held[0] !== undefined ? held[0] : Buffer.concat(held);
-    held = [];
-    if (bytes.length === 0) return;
-    writeAll(frameFd, bytes, call);
-    unreadBytes += bytes.length;
+  const write = (bytes: Uint8Array, length: number): void => {
+    writeAll(frameFd, bytes, length, call);
+    unreadBytes += length;
     unreadWrites++;
     if (unreadBytes >= unreadBytesLimit || unreadWrites >= unreadWritesLimit) call();
   };
+  const send = (frame: OutgoingFrame): void => {
+    writer.add(frame);
+    writer.drain(write);
+  };
+  const report = (): void => {
+    if (results.length > 0) writer.add({ event: "done", results });
+    results = [];
+    heldBytes = 0;
+  };
   return {
-    hold: (header, payload) => void held.push(encodeFrame(header, payload)),
-    send: (header) => {
-      held.push(encodeFrame(header));
-      flush();
+    send,
+    report,
+    hold: (result) => {
+      const now = performance.now();
+      if (results.length === 0) heldSince = now;
+      results.push(result);
+      heldBytes += "payload" in result ? result.payload.length : 0;
+      if (heldBytes >= holdBytes || now - heldSince >= holdMs) report();
     },
     signal: () => {
-      flush();
+      report();
+      writer.drain(write);
       call();
     },
   };
 }
 
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
 /** The pipe may be full: the reader is called and given a moment. */
-function writeAll(fd: number, bytes: Uint8Array, callReader: () => void): void {
-  const pause = new Int32Array(new SharedArrayBuffer(4));
+function writeAll(fd: number, bytes: Uint8Array, length: number, callReader: () => void): void {
   let written = 0;
-  while (written < bytes.length) {
+  while (written < length) {
     try {
       // A blocking write of more than the pipe holds would wait for a reader that nobody has called.
-      if (bytes.length - written > unreadBytesLimit) callReader();
-      written += writeSync(fd, bytes, written, Math.min(bytes.length - written, unreadBytesLimit));
+      if (length - written > unreadBytesLimit) callReader();
+      written += writeSync(fd, bytes, written, Math.min(length - written, unreadBytesLimit));
     } catch (error) {
       if (!isErrno(error, "EAGAIN")) throw error;
       callReader();
@@ -168,17 +199,17 @@ interface RequestReader {
 function createRequestReader(): RequestReader {
   const chunk = new Uint8Array(64 * 1024);
   const decoder = new TextDecoder();
-  let lines: string[] = [];
+  let requests: WorkerRequest[] = [];
   let rest = "";
   const read = (): WorkerRequest | undefined => {
-    while (lines.length === 0) {
+    while (requests.length === 0) {
       const length = readSync(requestFd, chunk, 0, chunk.length, null);
       if (length === 0) return undefined;
-      const parts = (rest + decoder.decode(chunk.subarray(0, length), { stream: true })).split("\n");
-      rest = parts.pop() ?? "";
-      lines = parts;
+      const lines = (rest + decoder.decode(chunk.subarray(0, length), { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      requests = lines.flatMap((line) => JSON.parse(line) as WorkerRequest[]);
     }
-    return JSON.parse(lines.shift() ?? "") as WorkerRequest;
+    return requests.shift();
   };
-  return Object.assign(read, { isIdle: () => lines.length === 0 });
+  return Object.assign(read, { isIdle: () => requests.length === 0 });
 }

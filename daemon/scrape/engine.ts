@@ -1,7 +1,7 @@
 import { silentLogger, type Logger } from "../../runtime/log.ts";
-import { type CollectorOutcome, describeOutcomes } from "./own-families.ts";
-import { assemblePage, type PagePart } from "./page.ts";
-import { emptyReading, type PageSource, type Reading, toFamilyBytes } from "./reading.ts";
+import { type CollectorOutcome, createOutcomeFamilies } from "./own-families.ts";
+import { createPageMaker, type PagePart } from "./page.ts";
+import { createFamilyBytes, emptyReading, type PageSource, type Reading } from "./reading.ts";
 import { createSlot, type Slot, type SlotStatus } from "./slot.ts";
 import type { CollectorSource } from "./source.ts";
 
@@ -46,6 +46,7 @@ export function createScrapeEngine({
   );
   const onPage = [...slots.values()].filter(({ name }) => !offPage.has(name));
   const inFlight = new Map<string, Promise<Uint8Array>>();
+  const selections = new Map<string, Selection>();
   const clashesTold = new Set<string>();
 
   const scrape: ScrapeEngine["scrape"] = (names, deadlineMs) => {
@@ -58,16 +59,24 @@ export function createScrapeEngine({
   };
 
   const makePage = async (names: readonly string[] | undefined, deadlineMs: number): Promise<Uint8Array> => {
-    const wanted = onPage.filter(({ name }) => names?.includes(name) ?? true);
+    const { slots: wanted, toOutcomeFamilies, toOwnFamilies, toPage } = select(names);
     const outcomes = await readAll(wanted, deadlineMs);
     const parts: PagePart[] = outcomes.map(({ name, reading }) => ({ name, families: reading.families }));
-    const own = toFamilyBytes((await Promise.all(pageSources.map((source) => source.families()))).flat());
-    const { bytes, clashes } = assemblePage([
-      ...parts,
-      { name: "", families: [...own, ...describeOutcomes(outcomes)] },
-    ]);
+    const own = toOwnFamilies((await Promise.all(pageSources.map((source) => source.families()))).flat());
+    parts.push({ name: "", families: own }, { name: "", families: toOutcomeFamilies(outcomes) });
+    const { bytes, clashes } = toPage(parts);
     tellClashes(clashes);
     return bytes;
+  };
+
+  const select = (names: readonly string[] | undefined): Selection => {
+    const key = names === undefined ? "*" : names.toSorted().join(",");
+    const known = selections.get(key);
+    if (known !== undefined) return known;
+    if (selections.size >= mostSelections) selections.clear();
+    const selection = createSelection(names === undefined ? onPage : onPage.filter(({ name }) => names.includes(name)));
+    selections.set(key, selection);
+    return selection;
   };
 
   const tellClashes = (clashes: readonly string[]): void => {
@@ -90,6 +99,26 @@ export function createScrapeEngine({
     startsCollection: (names, deadlineMs) => !inFlight.has(keyOf(names, deadlineMs)),
     running: () => inFlight.size,
     status: () => Object.fromEntries([...slots].map(([name, slot]) => [name, slot.status()])),
+  };
+}
+
+/** What is remembered from one page to the next of the same collectors. */
+interface Selection {
+  readonly slots: readonly Slot[];
+  readonly toOutcomeFamilies: ReturnType<typeof createOutcomeFamilies>;
+  readonly toOwnFamilies: ReturnType<typeof createFamilyBytes>;
+  readonly toPage: ReturnType<typeof createPageMaker>;
+}
+
+/** Each is a scrape job somewhere, or somebody trying things out. */
+const mostSelections = 8;
+
+function createSelection(slots: readonly Slot[]): Selection {
+  return {
+    slots,
+    toOutcomeFamilies: createOutcomeFamilies(),
+    toOwnFamilies: createFamilyBytes(),
+    toPage: createPageMaker(),
   };
 }
 

@@ -1,4 +1,4 @@
-import { collectorStates, type FamilyBytes, type Reading } from "./reading.ts";
+import { collectorStates, type FamilyBytes, type Reading, toEnds } from "./reading.ts";
 
 export interface CollectorOutcome {
   readonly name: string;
@@ -10,84 +10,105 @@ interface OwnFamily {
   readonly name: string;
   readonly help: string;
   readonly type: "gauge" | "counter";
-  /** The lines of one collector. */
-  lines(outcome: CollectorOutcome): string;
+  /** What the lines of a collector depend on; undefined where it has none. */
+  value(outcome: CollectorOutcome): number | string | undefined;
+  lines(collector: string, value: number | string): string;
 }
+
+const sortedStates = [...collectorStates].sort();
 
 const ownFamilies: readonly OwnFamily[] = [
   {
     name: "aami_collector_reading_age_seconds",
     help: "Age of the readings of a collector that is too slow to be waited for.",
     type: "gauge",
-    lines: ({ name, reading: { ageSeconds } }) =>
-      ageSeconds === undefined
-        ? ""
-        : `aami_collector_reading_age_seconds{collector="${name}"} ${formatSeconds(ageSeconds)}\n`,
+    value: ({ reading: { ageSeconds } }) => (ageSeconds === undefined ? undefined : roundSeconds(ageSeconds)),
+    lines: (collector, seconds) => `aami_collector_reading_age_seconds{collector="${collector}"} ${seconds}\n`,
   },
   {
     name: "aami_collector_skipped_reads_total",
     help: "Readings that the collector left out because they could not be read.",
     type: "counter",
-    lines: ({ name, skippedTotal }) => `aami_collector_skipped_reads_total{collector="${name}"} ${skippedTotal}\n`,
+    value: ({ skippedTotal }) => skippedTotal,
+    lines: (collector, count) => `aami_collector_skipped_reads_total{collector="${collector}"} ${count}\n`,
   },
   {
     name: "aami_collector_state",
     help: "What became of the collector in this scrape: 1 for the one state that it is in.",
     type: "gauge",
-    lines: ({ name, reading }) => stateLines(name, reading.state),
+    value: ({ reading }) => reading.state,
+    lines: (collector, state) =>
+      sortedStates
+        .map((each) => `aami_collector_state{collector="${collector}",state="${each}"} ${each === state ? 1 : 0}\n`)
+        .join(""),
   },
   {
     name: "aami_scrape_series",
     help: "Series that the collector gave to this scrape.",
     type: "gauge",
-    lines: ({ name, reading }) => `aami_scrape_series{collector="${name}"} ${reading.series}\n`,
+    value: ({ reading }) => reading.series,
+    lines: (collector, count) => `aami_scrape_series{collector="${collector}"} ${count}\n`,
   },
   {
     name: "node_scrape_collector_duration_seconds",
     help: "node_exporter: Duration of a collector scrape.",
     type: "gauge",
-    lines: ({ name, reading }) =>
-      `node_scrape_collector_duration_seconds{collector="${name}"} ${formatSeconds(reading.durationSeconds)}\n`,
+    value: ({ reading }) => roundSeconds(reading.durationSeconds),
+    lines: (collector, seconds) => `node_scrape_collector_duration_seconds{collector="${collector}"} ${seconds}\n`,
   },
   {
     name: "node_scrape_collector_success",
     help: "node_exporter: Whether a collector succeeded.",
     type: "gauge",
-    lines: ({ name, reading }) =>
-      `node_scrape_collector_success{collector="${name}"} ${reading.state === "ok" ? 1 : 0}\n`,
+    value: ({ reading }) => (reading.state === "ok" ? 1 : 0),
+    lines: (collector, success) => `node_scrape_collector_success{collector="${collector}"} ${success}\n`,
   },
 ];
 
-/** What the engine says about each collector. `outcomes` are sorted by name. */
-export function describeOutcomes(outcomes: readonly CollectorOutcome[]): FamilyBytes[] {
-  if (outcomes.length === 0) return [];
-  return ownFamilies.flatMap(({ name, help, type, lines }) => {
-    let text = "";
-    for (const outcome of outcomes) text += lines(outcome);
-    if (text === "") return [];
-    return [{ name, bytes: Buffer.from(`# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${text}`, "latin1") }];
-  });
+/**
+ * What the engine says about each collector of a selection, the outcomes being sorted by name and always of the same
+ * collectors. Of these hundreds of lines little more than the durations changes: the others are kept as they are.
+ */
+export function createOutcomeFamilies(): (outcomes: readonly CollectorOutcome[]) => FamilyBytes {
+  const writers = ownFamilies.map((family) => ({ name: family.name, write: createWriter(family) }));
+  let known: readonly string[] = [];
+  return (outcomes) => {
+    const texts = writers.map(({ write }) => write(outcomes));
+    const names = writers.filter((_, index) => texts[index] !== "").map(({ name }) => name);
+    if (names.length !== known.length) known = names;
+    const lengths = texts.filter((text) => text !== "").map(({ length }) => length);
+    return { names: known, ends: toEnds(lengths), bytes: Buffer.from(texts.join(""), "latin1") };
+  };
 }
 
-// The same few hundred strings at every scrape.
-const stateCache = new Map<string, string>();
-
-function stateLines(collector: string, state: string): string {
-  const key = `${collector} ${state}`;
-  const known = stateCache.get(key);
-  if (known !== undefined) return known;
-  const lines = [...collectorStates]
-    .sort()
-    .map(
-      (candidate) =>
-        `aami_collector_state{collector="${collector}",state="${candidate}"} ${candidate === state ? 1 : 0}\n`,
-    )
-    .join("");
-  stateCache.set(key, lines);
-  return lines;
+function createWriter({
+  name,
+  help,
+  type,
+  value,
+  lines,
+}: OwnFamily): (outcomes: readonly CollectorOutcome[]) => string {
+  const head = `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
+  const values: (number | string | undefined)[] = [];
+  const written: string[] = [];
+  let text = "";
+  return (outcomes) => {
+    let changed = false;
+    for (const [index, outcome] of outcomes.entries()) {
+      const current = value(outcome);
+      if (current === values[index]) continue;
+      changed = true;
+      values[index] = current;
+      written[index] = current === undefined ? "" : lines(outcome.name, current);
+    }
+    if (!changed) return text;
+    const body = written.join("");
+    text = body === "" ? "" : head + body;
+    return text;
+  };
 }
 
 /** Shortest digits; JavaScript changes to the exponent form later than Go, and both are read everywhere. */
-function formatSeconds(seconds: number): string {
-  return String(Math.round(seconds * 1e9) / 1e9);
+function roundSeconds(seconds: number): number {
+  return Math.round(seconds * 1e9) / 1e9;
 }

@@ -5,11 +5,11 @@ const newline = 0x0a;
 /** Families of one collector, or of another part of the daemon. */
 export interface PagePart {
   readonly name: string;
-  readonly families: readonly FamilyBytes[];
+  readonly families: FamilyBytes;
 }
 
 export interface Page {
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
   /** Families of text files that have the name of another one and were left out. */
   readonly clashes: readonly string[];
 }
@@ -18,37 +18,96 @@ export interface Page {
 const textfile = "textfile";
 const textfileError = "node_textfile_scrape_error";
 
+/** Families of one part that follow each other on the page too. */
+interface Run {
+  readonly part: number;
+  readonly first: number;
+  readonly last: number;
+  /** Another part began this family: its HELP and TYPE stand. */
+  readonly headless: boolean;
+  /** The family that says that text files clash. */
+  readonly flagged: boolean;
+}
+
+interface Layout {
+  /** What it was made for: of each part the list of names. */
+  readonly names: readonly (readonly string[])[];
+  readonly runs: readonly Run[];
+  readonly clashes: readonly string[];
+}
+
+/** Makes pages of one selection of collectors. Where a family goes is found out again only when the names change. */
+export function createPageMaker(): (parts: readonly PagePart[]) => Page {
+  let layout: Layout | undefined;
+  return (parts) => {
+    if (layout === undefined || !isMadeFor(layout, parts)) layout = layOut(parts);
+    return { bytes: fill(layout, parts), clashes: layout.clashes };
+  };
+}
+
+function isMadeFor({ names }: Layout, parts: readonly PagePart[]): boolean {
+  return names.length === parts.length && parts.every(({ families }, index) => families.names === names[index]);
+}
+
+interface Place {
+  readonly name: string;
+  readonly part: number;
+  readonly family: number;
+}
+
 /**
  * All families, sorted by name as client_golang does. Two parts may contribute series to one family; the first one's
  * HELP and TYPE stand.
  */
-export function assemblePage(parts: readonly PagePart[]): Page {
+function layOut(parts: readonly PagePart[]): Layout {
   const taken = new Set<string>();
-  for (const { name, families } of parts) if (name !== textfile) for (const family of families) taken.add(family.name);
+  for (const { name, families } of parts) if (name !== textfile) for (const family of families.names) taken.add(family);
   const clashes: string[] = [];
-  const all: FamilyBytes[] = [];
-  for (const { name, families } of parts) {
-    for (const family of families) {
-      if (name === textfile && taken.has(family.name)) clashes.push(family.name);
-      else all.push(family);
+  const places: Place[] = [];
+  for (const [part, { name: partName, families }] of parts.entries()) {
+    for (const [family, name] of families.names.entries()) {
+      if (partName === textfile && taken.has(name)) clashes.push(name);
+      else places.push({ name, part, family });
     }
   }
-  const families = clashes.length === 0 ? all : all.map(flagClash);
-  families.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-  const chunks = families.map(({ name, bytes }, index) =>
-    index > 0 && families[index - 1]?.name === name ? withoutHeader(bytes) : bytes,
-  );
-  return { bytes: Buffer.concat(chunks), clashes };
+  places.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.part - b.part));
+  const runs: Run[] = [];
+  for (const [index, { name, part, family }] of places.entries()) {
+    const headless = places[index - 1]?.name === name;
+    const flagged = clashes.length > 0 && name === textfileError;
+    const before = runs.at(-1);
+    const follows = before?.part === part && before.last === family - 1 && !before.headless && !before.flagged;
+    if (before !== undefined && follows && !headless && !flagged) runs[runs.length - 1] = { ...before, last: family };
+    else runs.push({ part, first: family, last: family, headless, flagged });
+  }
+  return { names: parts.map(({ families }) => families.names), runs, clashes };
 }
 
-function flagClash(family: FamilyBytes): FamilyBytes {
-  if (family.name !== textfileError) return family;
-  const header = family.bytes.subarray(0, family.bytes.length - withoutHeader(family.bytes).length);
-  return { name: family.name, bytes: Buffer.concat([header, Buffer.from(`${textfileError} 1\n`)]) };
+const flaggedSeries = `${textfileError} 1\n`;
+
+function fill({ runs }: Layout, parts: readonly PagePart[]): Buffer {
+  let most = flaggedSeries.length;
+  for (const { families } of parts) most += families.bytes.length;
+  const page = Buffer.allocUnsafeSlow(most);
+  let used = 0;
+  for (const { part, first, last, headless, flagged } of runs) {
+    const families = parts[part]?.families;
+    if (families === undefined) continue;
+    const { ends, bytes } = families;
+    const start = first === 0 ? 0 : (ends[first - 1] ?? 0);
+    const end = ends[last] ?? 0;
+    const series = headless || flagged ? seriesStart(bytes, start) : start;
+    if (flagged) {
+      used += bytes.copy(page, used, start, series);
+      used += page.write(flaggedSeries, used);
+    } else {
+      used += bytes.copy(page, used, series, end);
+    }
+  }
+  return page.subarray(0, used);
 }
 
-/** What follows the HELP and TYPE lines. */
-function withoutHeader(bytes: Uint8Array): Uint8Array {
-  const help = bytes.indexOf(newline);
-  return bytes.subarray(bytes.indexOf(newline, help + 1) + 1);
+/** Behind the HELP and TYPE lines. */
+function seriesStart(bytes: Buffer, start: number): number {
+  return bytes.indexOf(newline, bytes.indexOf(newline, start) + 1) + 1;
 }

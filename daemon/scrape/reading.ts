@@ -1,14 +1,19 @@
-import { encodeFamilies } from "../../collectors/exposition.ts";
+import { createPageEncoder } from "../../collectors/encoded-families.ts";
 import type { MetricFamily } from "../../collectors/collector.ts";
 
 export const collectorStates = ["ok", "absent", "failed", "timeout"] as const;
 export type CollectorState = (typeof collectorStates)[number];
 
-/** One family as it goes onto the page, HELP and TYPE lines included. Stays bytes: nothing decodes it on the way. */
+/** Families as they go onto the page, one after the other, sorted by name. Stays bytes: nothing decodes it on the way. */
 export interface FamilyBytes {
-  readonly name: string;
-  readonly bytes: Uint8Array;
+  /** The same array as before while the names are: their place on the page is not looked for at each scrape. */
+  readonly names: readonly string[];
+  /** Where each family, HELP and TYPE lines included, ends in `bytes`. */
+  readonly ends: readonly number[];
+  readonly bytes: Buffer;
 }
+
+export const noFamilies: FamilyBytes = { names: [], ends: [], bytes: Buffer.alloc(0) };
 
 /** What one run of a collector gave. */
 export interface Reading {
@@ -16,14 +21,14 @@ export interface Reading {
   readonly durationSeconds: number;
   /** Why the state is not "ok". */
   readonly error: string | undefined;
-  readonly families: readonly FamilyBytes[];
+  readonly families: FamilyBytes;
   readonly series: number;
   /** Of a reading that was not taken for this page. */
   readonly ageSeconds?: number;
 }
 
 export function emptyReading(state: CollectorState, durationSeconds: number, error: string | undefined): Reading {
-  return { state, durationSeconds, error, families: [], series: 0 };
+  return { state, durationSeconds, error, families: noFamilies, series: 0 };
 }
 
 /** Something that has its families in memory: check results, synchronisation, the daemon's own counters. */
@@ -31,6 +36,17 @@ export interface PageSource {
   families(): readonly MetricFamily[] | Promise<readonly MetricFamily[]>;
 }
 
-export function toFamilyBytes(families: readonly MetricFamily[]): FamilyBytes[] {
-  return encodeFamilies(families).map(({ name, text }) => ({ name, bytes: Buffer.from(text, "utf8") }));
+/** Where the families end whose lengths these are. */
+export function toEnds(lengths: readonly number[]): number[] {
+  let end = 0;
+  return lengths.map((length) => (end += length));
+}
+
+/** For a source whose families are in memory, scrape after scrape. */
+export function createFamilyBytes(): (families: readonly MetricFamily[]) => FamilyBytes & { readonly series: number } {
+  const encode = createPageEncoder();
+  return (families) => {
+    const { names, lengths, text, series } = encode(families);
+    return { names, ends: toEnds(lengths), bytes: Buffer.from(text), series };
+  };
 }

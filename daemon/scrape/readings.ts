@@ -40,14 +40,14 @@ function toCollectorReading({ state, error, families, ageSeconds = 0 }: Reading)
 }
 
 /** A check wants a few families of a source; the others stay bytes. */
-function decodeOnDemand(families: readonly FamilyBytes[]): (name: string) => readonly Sample[] {
+function decodeOnDemand({ names, ends, bytes }: FamilyBytes): (name: string) => readonly Sample[] {
   const decoded = new Map<string, readonly Sample[]>();
   return (name) => {
     const known = decoded.get(name);
     if (known !== undefined) return known;
-    const samples = families
-      .filter((family) => family.name === name)
-      .flatMap(({ bytes }) => parseTextFormat(Buffer.from(bytes)).flatMap(({ plain }) => plain));
+    const index = names.indexOf(name);
+    const family = index < 0 ? bytes.subarray(0, 0) : bytes.subarray(ends[index - 1] ?? 0, ends[index]);
+    const samples = parseTextFormat(family).flatMap(({ plain }) => plain);
     decoded.set(name, samples);
     return samples;
   };

@@ -1,10 +1,10 @@
 import { type BackgroundCollector, NoDataError } from "../../collectors/collector.ts";
-import { encodeFamilies } from "../../collectors/exposition.ts";
 import type { Host } from "../../collectors/host.ts";
-import type { JobOutcome, ProbePool } from "../../collectors/probe/pool.ts";
-import type { CollectHeader } from "../../collectors/process.ts";
+import type { JobOutcome } from "../../collectors/probe/jobs.ts";
+import type { ProbePool } from "../../collectors/probe/pool.ts";
+import type { CollectHeader, CollectParams } from "../../collectors/process.ts";
 import { describeError } from "../../runtime/log.ts";
-import { emptyReading, type FamilyBytes, type Reading } from "./reading.ts";
+import { createFamilyBytes, emptyReading, type FamilyBytes, type Reading, toEnds } from "./reading.ts";
 
 /** A reading, and what else came to light while it was taken. */
 export interface SourceReading extends Reading {
@@ -26,21 +26,40 @@ const nothingSkipped = { skipped: 0, skippedNew: [] };
 /** A collector that runs in the collector process. */
 export function createProbeSource(name: string, pool: ProbePool): CollectorSource {
   const job = `collect ${name}`;
+  let known: NameList = { id: "", names: [] };
+  const toFamilies = ({ namesId, names, lengths }: CollectHeader, payload: Uint8Array): FamilyBytes => {
+    // Left out when they are the known ones.
+    if (names !== undefined) known = { id: namesId, names };
+    const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+    return { names: known.names, ends: toEnds(lengths), bytes };
+  };
   return {
     name,
     read: async (deadlineMs) => {
       const startedAt = performance.now();
-      const outcome = await pool.run(job, null, { deadlineMs });
-      return toReading(outcome, (performance.now() - startedAt) / 1000);
+      const params: CollectParams = { knownNamesId: known.id };
+      const outcome = await pool.run(job, params, { deadlineMs });
+      return toReading(outcome, (performance.now() - startedAt) / 1000, toFamilies);
     },
   };
 }
 
-function toReading(outcome: JobOutcome, elapsedSeconds: number): SourceReading {
+interface NameList {
+  readonly id: string;
+  readonly names: readonly string[];
+}
+
+function toReading(
+  outcome: JobOutcome,
+  elapsedSeconds: number,
+  toFamilies: (header: CollectHeader, payload: Uint8Array) => FamilyBytes,
+): SourceReading {
   switch (outcome.status) {
     case "done": {
-      const { error, ...header } = outcome.header as unknown as CollectHeader;
-      return { ...header, error, families: split(header.families, outcome.payload) };
+      const header = outcome.header as unknown as CollectHeader;
+      const { state, durationSeconds, error, series, skipped, skippedNew = [] } = header;
+      const families = toFamilies(header, outcome.payload);
+      return { state, durationSeconds, error, families, series, skipped, skippedNew };
     }
     case "failed":
       return { ...emptyReading("failed", elapsedSeconds, outcome.error), ...nothingSkipped };
@@ -57,13 +76,9 @@ function toReading(outcome: JobOutcome, elapsedSeconds: number): SourceReading {
   }
 }
 
-function split(families: CollectHeader["families"], payload: Uint8Array): FamilyBytes[] {
-  let at = 0;
-  return families.map(([name, length]) => ({ name, bytes: payload.subarray(at, (at += length)) }));
-}
-
 /** A collector that runs in this process and has its values in memory. */
 export function createBackgroundSource(collector: BackgroundCollector, host: Host): CollectorSource {
+  const toBytes = createFamilyBytes();
   return {
     name: collector.name,
     read: async (deadlineMs) => {
@@ -72,9 +87,9 @@ export function createBackgroundSource(collector: BackgroundCollector, host: Hos
       try {
         const detection = await collector.detect(host);
         if (!detection.supported) return { ...emptyReading("absent", elapsed(), detection.reason), ...nothingSkipped };
-        const encoded = encodeFamilies(await collector.collect(host, AbortSignal.timeout(Math.ceil(deadlineMs))));
-        const families = encoded.map(({ name, text }) => ({ name, bytes: Buffer.from(text, "utf8") }));
-        const series = encoded.reduce((sum, { text }) => sum + countSeries(text), 0);
+        const { series, ...families } = toBytes(
+          await collector.collect(host, AbortSignal.timeout(Math.ceil(deadlineMs))),
+        );
         return { state: "ok", durationSeconds: elapsed(), error: undefined, families, series, ...nothingSkipped };
       } catch (error) {
         const state = error instanceof NoDataError ? "absent" : "failed";
@@ -82,11 +97,4 @@ export function createBackgroundSource(collector: BackgroundCollector, host: Hos
       }
     },
   };
-}
-
-/** A line each, less HELP and TYPE. */
-function countSeries(text: string): number {
-  let lines = -2;
-  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) lines++;
-  return lines;
 }

@@ -3,13 +3,13 @@ import { describe, expect, test } from "bun:test";
 import { type CollectorBody, defineCollector, NoDataError } from "../../collectors/collector.ts";
 import { createProbePool } from "../../collectors/probe/pool.ts";
 import type { JobResult } from "../../collectors/probe/worker.ts";
-import { type CollectHeader, createCollectJobs } from "../../collectors/process.ts";
+import { createCollectJobs } from "../../collectors/process.ts";
 import { silentLogger } from "../../runtime/log.ts";
 import { selfCommand } from "../../runtime/self.ts";
 
 const paths = { procPath: "/proc", sysPath: "/sys", rootPath: "/", udevDataPath: "/run/udev/data" };
 
-function jobsOf(body: CollectorBody): () => Promise<JobResult> {
+function jobsOf(body: CollectorBody): (params?: unknown) => Promise<JobResult> {
   const definition = defineCollector({
     name: "test",
     description: "For the test.",
@@ -20,7 +20,7 @@ function jobsOf(body: CollectorBody): () => Promise<JobResult> {
   const jobs = createCollectJobs([definition], { paths, collectors: { test: {} } });
   const collect = jobs.collect;
   if (collect === undefined) throw new Error("no handler");
-  return async () => collect(undefined, { job: "collect test", deadlineMs: 5000, step: () => {} });
+  return async (params = null) => collect(params, { job: "collect test", deadlineMs: 5000, step: () => {} });
 }
 
 const family = {
@@ -34,12 +34,25 @@ const family = {
 } as const;
 
 describe("collector process", () => {
-  test("answers families with their length in bytes, duplicates left out and counted", async () => {
+  test("answers families with their length in bytes, duplicates left out", async () => {
     const { header, payload } = await jobsOf({ collect: async () => [family] })();
-    expect(header).toMatchObject({ state: "ok", skipped: 0, duplicates: 1, series: 1 });
-    const text = Buffer.from(payload ?? []).toString();
-    expect(text).toBe('# HELP node_ü Help.\n# TYPE node_ü gauge\nnode_ü{x="é"} 1\n');
-    expect((header as unknown as CollectHeader).families).toEqual([["node_ü", Buffer.byteLength(text)]]);
+    const text = '# HELP node_ü Help.\n# TYPE node_ü gauge\nnode_ü{x="é"} 1\n';
+    expect(header).toMatchObject({ state: "ok", skipped: 0, series: 1, lengths: [Buffer.byteLength(text)] });
+    expect(payload).toBe(text);
+  });
+
+  test("the names of the families are told again only when they change", async () => {
+    let name = "a";
+    const run = jobsOf({ collect: async () => [{ ...family, name }] });
+    const first = (await run()).header;
+    expect(first?.names).toEqual(["a"]);
+    const second = (await run({ knownNamesId: first?.namesId })).header;
+    expect(second?.names).toBeUndefined();
+    expect(second?.namesId).toBe(first?.namesId);
+    name = "b";
+    const third = (await run({ knownNamesId: first?.namesId })).header;
+    expect(third?.names).toEqual(["b"]);
+    expect(third?.namesId).not.toBe(first?.namesId);
   });
 
   test.each<[string, CollectorBody, object]>([
@@ -101,7 +114,8 @@ describe("collector process", () => {
       },
     });
     expect((await run()).header).toMatchObject({ skipped: 2, skippedNew: ["/sys/a: EIO", "/sys/b: EINVAL"] });
-    expect((await run()).header).toMatchObject({ skipped: 2, skippedNew: [] });
+    expect((await run()).header).toMatchObject({ skipped: 2 });
+    expect((await run()).header?.skippedNew).toBeUndefined();
   });
 
   test("the real process collects the real load average", async () => {

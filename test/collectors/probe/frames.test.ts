@@ -1,43 +1,101 @@
 import { describe, expect, test } from "bun:test";
-import { createFrameReader, encodeFrame, FrameError } from "../../../collectors/probe/frames.ts";
+import {
+  createFrameReader,
+  createFrameWriter,
+  type Frame,
+  FrameError,
+  type OutgoingFrame,
+} from "../../../collectors/probe/frames.ts";
 
-const small = { headerBytes: 100, payloadBytes: 1000 };
+const small = { headerBytes: 150, payloadBytes: 1000 };
+
+function encode(...frames: readonly OutgoingFrame[]): Buffer {
+  const writer = createFrameWriter();
+  for (const frame of frames) writer.add(frame);
+  const written: Buffer[] = [];
+  writer.drain((bytes, length) => void written.push(Buffer.from(bytes.subarray(0, length))));
+  return Buffer.concat(written);
+}
 
 describe("frames", () => {
   test.each([1, 2, 3, 7, 64, 10_000])(
     "arrive whole in chunks of %d bytes, from a buffer that is filled again",
     (size) => {
       const payload = Buffer.from("a\nü".repeat(50));
-      const stream = Buffer.concat([
-        encodeFrame({ event: "begin", id: 1 }),
-        encodeFrame({ event: "done", id: 1 }, payload),
-        encodeFrame({ event: "begin", id: 2 }),
-      ]);
-      const push = createFrameReader(small);
-      const shared = new Uint8Array(size);
-      const frames = [];
-      for (let at = 0; at < stream.length; at += size) {
-        const part = stream.subarray(at, at + size);
-        shared.set(part);
-        frames.push(...push(shared.subarray(0, part.length)));
-      }
-      expect(frames.map(({ header }) => header)).toEqual([
+      const nothing = Buffer.alloc(0);
+      const frames: Frame[] = [
+        { event: "ready" },
         { event: "begin", id: 1 },
-        { event: "done", id: 1, bytes: payload.length },
-        { event: "begin", id: 2 },
-      ]);
-      expect(Buffer.from(frames[1]?.payload ?? []).toString()).toBe(payload.toString());
+        { event: "step", id: 1, step: "öpen\n2" },
+        { event: "done", results: [{ id: 1, header: { x: "ü" }, payload }] },
+        { event: "begin", id: 120 },
+        {
+          event: "done",
+          results: [
+            { id: 119, header: { n: [1] }, payload: Buffer.from("ä") },
+            { id: 120, error: 'no "ü"' },
+            { id: 121, header: {}, payload: nothing },
+            { id: 122, header: {}, payload },
+          ],
+        },
+        { event: "yield" },
+        { event: "begin", id: 5 },
+      ];
+      const stream = encode(...frames);
+      const push = createFrameReader(small);
+      const shared = Buffer.alloc(size);
+      const arrived: Frame[] = [];
+      for (let at = 0; at < stream.length; at += size) {
+        const length = stream.copy(shared, 0, at, at + size);
+        arrived.push(...push(shared.subarray(0, length)));
+      }
+      expect(arrived).toEqual(frames);
     },
   );
 
+  test.each([0, 10, 100_000, 1_000_000])("a text of %d letters is a payload like its bytes", (letters) => {
+    const text = "ü".repeat(letters);
+    const [frame] = createFrameReader()(encode({ event: "done", results: [{ id: 1, header: {}, payload: text }] }));
+    const result = frame?.event === "done" ? frame.results[0] : undefined;
+    expect(result !== undefined && "payload" in result && Buffer.from(result.payload).toString() === text).toBe(true);
+  });
+
+  test("of begins in a row only the last one counts", () => {
+    const begins = [7, 8, 1234567].map((id): OutgoingFrame => ({ event: "begin", id }));
+    expect(createFrameReader()(encode(...begins))).toEqual([{ event: "begin", id: 1234567 }]);
+  });
+
+  test("what was drained is not written again", () => {
+    const writer = createFrameWriter();
+    const texts: string[] = [];
+    const drain = (): void =>
+      writer.drain((bytes, length) => void texts.push(Buffer.from(bytes.subarray(0, length)).toString()));
+    writer.add({ event: "begin", id: 1 });
+    drain();
+    drain();
+    writer.add({ event: "begin", id: 2 });
+    drain();
+    expect(texts).toEqual(["begin 1\n", "begin 2\n"]);
+  });
+
   test.each([
-    ["no JSON", "nonsense\n"],
-    ["no object", "1\n"],
-    ["no event", "{}\n"],
-    ["a negative length", '{"event":"done","bytes":-1}\n'],
-    ["a length that is no number", '{"event":"done","bytes":"9"}\n'],
-    ["a payload past the limit", '{"event":"done","bytes":1001}\n'],
-    ["a header past the limit", `{"event":"${"x".repeat(200)}"}\n`],
+    ["an unknown event", "nonsense 1\n"],
+    ["no event", "\n"],
+    ["a begin of nothing", "begin\n"],
+    ["an id that is no number", "begin x\n"],
+    ["a negative id", "begin -1\n"],
+    ["another word with a b", "bogus 12\n"],
+    ["a step that is no JSON", "step 1 open\n"],
+    ["results that are no JSON", "done 0 {\n"],
+    ["results that are no list", "done 0 1\n"],
+    ["a result without an id", 'done 0 [["x","y"]]\n'],
+    ["a result without a header", "done 0 [[1,null,0]]\n"],
+    ["a result with a negative length", "done 0 [[1,{},-1]]\n"],
+    ["lengths that do not add up", "done 3 [[1,{},1],[2,{},1]]\nabc"],
+    ["a negative length", "done -1 []\n"],
+    ["a length that is no number", "done x []\n"],
+    ["a payload past the limit", "done 1001 [[1,{},1001]]\n"],
+    ["a header past the limit", `done 0 [[1,"${"x".repeat(200)}"]]\n`],
     ["a header without end", "x".repeat(200)],
   ])("refuses %s", (_, text) => {
     expect(() => createFrameReader(small)(Buffer.from(text))).toThrow(FrameError);

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { closeSync, constants, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { JobOutcome } from "../../../collectors/probe/jobs.ts";
 import { createProbePool, type ProbePool, type ProbePoolOptions } from "../../../collectors/probe/pool.ts";
 import { createLogger } from "../../../runtime/log.ts";
 import { waitFor } from "../../harness/wait.ts";
@@ -175,6 +176,56 @@ describe("probe pool", () => {
     expect((await hung).status).toBe("timeout");
   });
 
+  describe("that holds results", () => {
+    test("runs again elsewhere what a stuck process had done and not told of", async () => {
+      const path = join(folder, "held");
+      const pool = openPool({ silenceMs: 300 }, "hold");
+      const fifo = makeFifo("holding");
+      const notes = ["note a", "note b"].map((name) => pool.run(name, { path, milliseconds: 0 }, generous));
+      const blocked = pool.run("read", { path: fifo }, generous);
+      expect((await Promise.all(notes)).map(({ status }) => status)).toEqual(["done", "done"]);
+      expect(readFileSync(path, "utf8")).toBe("note a\nnote b\nnote a\nnote b\n");
+      // What it had done comes along with what it was stuck in, and is of no interest any more.
+      writeFifo(fifo, "late but in time");
+      const outcome = await blocked;
+      expect(outcome.status === "done" && Buffer.from(outcome.payload).toString()).toBe("late but in time");
+      expect((await pool.run("echo", 1, generous)).status).toBe("done");
+      expect(pool.processes()).toEqual({ running: 2, abandoned: 0 });
+    });
+
+    test("fails only the job that its process dies of", async () => {
+      const pool = openPool({}, "hold");
+      const before = pool.run("echo", 1, generous);
+      const dead = pool.run("die", {}, generous);
+      expect((await before).status).toBe("done");
+      expect(await dead).toEqual({ status: "failed", error: "its process ended with signal SIGKILL" });
+    });
+
+    // Nothing is overtaken in these two: were results held back, they would come past the deadline.
+    test("tells of the others before it tries a job that hung", async () => {
+      const pool = openPool({ silenceMs: 20_000 }, "hold");
+      const path = makeFifo("hung-before");
+      await pool.run("read hung", { path }, { deadlineMs: 300 });
+      await until(() => pool.stuckJobs().length === 0, "reaped");
+      const hung = pool.run("read hung", { path }, { deadlineMs: 3000 });
+      expect((await pool.run("echo", 1, { deadlineMs: 2500 })).status).toBe("done");
+      expect((await hung).status).toBe("timeout");
+    });
+
+    test("tells of the others before it tries a job that was slow", async () => {
+      const pool = openPool({ silenceMs: 20_000 }, "hold");
+      const path = join(folder, "slow-before");
+      await pool.run("note slow", { path, milliseconds: 200 }, generous);
+      const slow = pool.run("note slow", { path, milliseconds: 1500 }, generous);
+      const settled: string[] = [];
+      const noting = (name: string, outcome: Promise<JobOutcome>): Promise<unknown> =>
+        outcome.then(() => settled.push(name));
+      await Promise.all([noting("slow", slow), noting("echo", pool.run("echo", 1, generous))]);
+      expect(settled).toEqual(["echo", "slow"]);
+      expect(readFileSync(path, "utf8")).toBe("note slow\nnote slow\n");
+    });
+  });
+
   test("with too many processes left behind no more are started", async () => {
     const pool = openPool({ maxAbandoned: 1 });
     await hang(pool, "read stuck", makeFifo("capped"));
@@ -224,7 +275,7 @@ describe("probe pool", () => {
   test("the process ends when the daemon is gone", async () => {
     const fixture = join(import.meta.dir, "probe-fixture.ts");
     const child = Bun.spawn([process.execPath, fixture], { stdio: ["pipe", "pipe", "pipe", "pipe"] });
-    child.stdin.write('{"setup":{}}\n');
+    child.stdin.write('[{"setup":{}}]\n');
     await child.stdout.getReader().read();
     await child.stdin.end();
     expect(await child.exited).toBe(0);

@@ -48,6 +48,6 @@ const handlers: JobHandlers = {
   },
 };
 
-await serveJobs(() => handlers);
+await serveJobs(() => handlers, { holdResults: process.argv[2] === "hold" });
 if (process.argv[2] === "tidy") appendFileSync(process.argv[3] ?? "", "tidied up\n");
 process.exit(0);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { familyBytes } from "./family-bytes.ts";
 import { createScrapeEngine, type ScrapeEngine } from "../../../daemon/scrape/engine.ts";
 import { createSlot } from "../../../daemon/scrape/slot.ts";
 import type { CollectorSource, SourceReading } from "../../../daemon/scrape/source.ts";
@@ -12,10 +13,7 @@ function reading(state: SourceReading["state"], families: readonly string[] = []
     series: families.length,
     skipped: 1,
     skippedNew: [],
-    families: families.map((name) => ({
-      name,
-      bytes: Buffer.from(`# HELP ${name} h\n# TYPE ${name} gauge\n${name} 1\n`),
-    })),
+    families: familyBytes(...families.map((name) => [name, `${name} 1\n`] as const)),
   };
 }
 
@@ -136,17 +134,17 @@ describe("a collector that is slow", () => {
     for (const family of ["a", "b"]) {
       const { reading: asked } = slot.read();
       source.answer(slow(family));
-      expect((await asked).families[0]?.name).toBe(family);
+      expect((await asked).families.names[0]).toBe(family);
     }
     time = 15_000;
-    expect(await slot.read().reading).toMatchObject({ ageSeconds: 15, families: [{ name: "b" }] });
+    expect(await slot.read().reading).toMatchObject({ ageSeconds: 15, families: { names: ["b"] } });
     expect(source.asked()).toBe(3);
     source.answer({ ...reading("ok", ["c"]), durationSeconds: 0.1 });
     await Bun.sleep(0);
 
     const quick = slot.read().reading;
     source.answer(reading("ok", ["d"]));
-    expect((await quick).families[0]?.name).toBe("d");
+    expect((await quick).families.names[0]).toBe("d");
     expect((await quick).ageSeconds).toBeUndefined();
     expect(lines).toEqual([
       "collector is slow, pages have its reading of the scrape before",
@@ -166,7 +164,7 @@ describe("a collector that is slow", () => {
     time = 3_600_000;
     const { reading: asked } = slot.read();
     source.answer(slow("c"));
-    expect((await asked).families[0]?.name).toBe("c");
+    expect((await asked).families.names[0]).toBe("c");
   });
 
   test("has its age on the page, the others have none", async () => {
@@ -190,7 +188,7 @@ describe("a collector that hangs", () => {
 
     const second = slot.read();
     expect(second.worthWaiting).toBe(false);
-    expect(await second.reading).toMatchObject({ state: "timeout", error: "no answer", families: [] });
+    expect(await second.reading).toMatchObject({ state: "timeout", error: "no answer", families: { names: [] } });
     expect(source.asked()).toBe(1);
 
     time = 5_000;

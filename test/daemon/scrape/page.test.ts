@@ -1,21 +1,19 @@
 import { describe, expect, test } from "bun:test";
-import { assemblePage, type PagePart } from "../../../daemon/scrape/page.ts";
+import { createPageMaker, type PagePart } from "../../../daemon/scrape/page.ts";
+import { familyBytes } from "./family-bytes.ts";
 
 function part(name: string, ...families: readonly (readonly [string, string])[]): PagePart {
   return {
     name,
-    families: families.map(([family, series]) => ({
-      name: family,
-      bytes: Buffer.from(`# HELP ${family} From ${name}.\n# TYPE ${family} gauge\n${series}`),
-    })),
+    families: familyBytes(...families.map(([family, series]) => [family, series, `From ${name}.`] as const)),
   };
 }
 
-const textOf = (parts: readonly PagePart[]): string => Buffer.from(assemblePage(parts).bytes).toString();
+const textOf = (parts: readonly PagePart[]): string => createPageMaker()(parts).bytes.toString();
 
 describe("a page", () => {
   test("is sorted by family over all parts", () => {
-    const page = textOf([part("a", ["c", "c 1\n"], ["a", "a 1\n"]), part("b", ["b", "b 1\n"])]);
+    const page = textOf([part("a", ["a", "a 1\n"], ["c", "c 1\n"]), part("b", ["b", "b 1\n"])]);
     expect([...page.matchAll(/^\w+ 1$/gm)].map(String)).toEqual(["a 1", "b 1", "c 1"]);
   });
 
@@ -28,12 +26,12 @@ describe("a page", () => {
   test("text files give way to every other part, and say so", () => {
     const textfile = part(
       "textfile",
+      ["mine", "mine 1\n"],
       ["node_load1", "node_load1 666\n"],
       ["node_textfile_scrape_error", "node_textfile_scrape_error 0\n"],
-      ["mine", "mine 1\n"],
     );
-    const { bytes, clashes } = assemblePage([textfile, part("loadavg", ["node_load1", "node_load1 1\n"])]);
-    const page = Buffer.from(bytes).toString();
+    const { bytes, clashes } = createPageMaker()([textfile, part("loadavg", ["node_load1", "node_load1 1\n"])]);
+    const page = bytes.toString();
     expect(clashes).toEqual(["node_load1"]);
     expect(page).toContain("node_load1 1\n");
     expect(page).not.toContain("666");
@@ -42,11 +40,34 @@ describe("a page", () => {
   });
 
   test("without a clash text files stay as they are", () => {
-    const { bytes, clashes } = assemblePage([
+    const { bytes, clashes } = createPageMaker()([
       part("textfile", ["node_textfile_scrape_error", "node_textfile_scrape_error 0\n"]),
     ]);
     expect(clashes).toEqual([]);
-    expect(Buffer.from(bytes).toString()).toEndWith("node_textfile_scrape_error 0\n");
+    expect(bytes.toString()).toEndWith("node_textfile_scrape_error 0\n");
+  });
+
+  test("is right for new values of the same families, and for other families", () => {
+    const toPage = createPageMaker();
+    const other = part("b", ["b", "b 1\n"]);
+    const before = part("a", ["a", "a 1\n"], ["c", "c 1\n"]);
+    const grown = familyBytes(["a", "a 1000\n"], ["c", "c 22\n"]);
+    const pages = [
+      [before, other],
+      [{ name: "a", families: { ...grown, names: before.families.names } }, other],
+      [part("a", ["a", "a 1\n"], ["b", "b 2\n"], ["d", "d 1\n"]), other],
+      [part("textfile", ["b", "b 3\n"]), other],
+      [other],
+    ].map((parts) => toPage(parts));
+    const series = pages.map(({ bytes }) => bytes.toString().match(/^\w+ \d+$/gm));
+    expect(series).toEqual([
+      ["a 1", "b 1", "c 1"],
+      ["a 1000", "b 1", "c 22"],
+      ["a 1", "b 2", "b 1", "d 1"],
+      ["b 1"],
+      ["b 1"],
+    ]);
+    expect(pages.map(({ clashes }) => clashes)).toEqual([[], [], [], ["b"], []]);
   });
 
   test("of nothing is empty", () => {

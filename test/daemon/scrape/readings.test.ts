@@ -4,13 +4,14 @@ import type { CollectorState } from "../../../daemon/scrape/reading.ts";
 import { createReadings } from "../../../daemon/scrape/readings.ts";
 import { createSlot } from "../../../daemon/scrape/slot.ts";
 import type { CollectorSource, SourceReading } from "../../../daemon/scrape/source.ts";
+import { familyBytes } from "./family-bytes.ts";
 import { silentLogger } from "../../../runtime/log.ts";
 
-const page =
-  '# HELP demo_things h\n# TYPE demo_things gauge\ndemo_things{name="a \\"b\\""} 2.5\ndemo_things{name="c"} NaN\n';
+const things = 'demo_things{name="a \\"b\\""} 2.5\ndemo_things{name="c"} NaN\n';
 
 function reading(state: CollectorState, error?: string): SourceReading {
-  const families = state === "ok" ? [{ name: "demo_things", bytes: Buffer.from(page) }] : [];
+  const families =
+    state === "ok" ? familyBytes(["demo_before", "demo_before 1\n"], ["demo_things", things]) : familyBytes();
   return { state, durationSeconds: 0.001, error, series: 2, skipped: 0, skippedNew: [], families };
 }
 
