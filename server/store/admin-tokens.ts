@@ -1,6 +1,6 @@
 import type { Role } from "../roles.ts";
 import type { Runner } from "./database.ts";
-import { compact, number, optionalNumber, type Row, text } from "./rows.ts";
+import { number, optional, rowFormat, text, word } from "./columns.ts";
 
 export interface AdminToken {
   readonly id: string;
@@ -19,19 +19,30 @@ export interface AdminTokenStore {
   revoke(id: string, atMs: number): Promise<boolean>;
 }
 
+const columns = {
+  id: text,
+  name: text,
+  role: word<Role>(),
+  created_at: number,
+  expires_at: optional(number),
+  revoked_at: optional(number),
+};
+const tokens = rowFormat<AdminToken>(columns);
+const storedTokens = rowFormat<AdminToken & { readonly hash: string }>({ ...columns, hash: text });
+
 export function createAdminTokenStore({ read, write }: Runner): AdminTokenStore {
   return {
-    create: ({ id, name, role, hash, created_at, expires_at }) =>
-      write(async (sql) => {
-        await sql`INSERT INTO admin_tokens ${sql({ id, name, role, hash, created_at, expires_at: expires_at ?? null })}`;
-      }),
+    create: (token) =>
+      write(async (sql) => void (await sql`INSERT INTO admin_tokens ${sql(storedTokens.encode(token))}`)),
     findByHash: (hash) =>
       read(async (sql) => {
         const [row] = await sql`SELECT * FROM admin_tokens WHERE hash = ${hash}`;
-        return row === undefined ? undefined : { ...decode(row), hash: text(row, "hash") };
+        return row === undefined ? undefined : storedTokens.decode(row);
       }),
     list: () =>
-      read(async (sql) => Array.from(await sql`SELECT * FROM admin_tokens ORDER BY created_at DESC, id`, decode)),
+      read(async (sql) =>
+        Array.from(await sql`SELECT * FROM admin_tokens ORDER BY created_at DESC, id`, tokens.decode),
+      ),
     revoke: (id, atMs) =>
       write(async (sql) => {
         const rows =
@@ -40,13 +51,3 @@ export function createAdminTokenStore({ read, write }: Runner): AdminTokenStore 
       }),
   };
 }
-
-const decode = (row: Row): AdminToken =>
-  compact<AdminToken>({
-    id: text(row, "id"),
-    name: text(row, "name"),
-    role: text(row, "role") as Role,
-    created_at: number(row, "created_at"),
-    expires_at: optionalNumber(row, "expires_at"),
-    revoked_at: optionalNumber(row, "revoked_at"),
-  });

@@ -1,5 +1,6 @@
 import type { Runner } from "./database.ts";
-import { compact, json, type Listing, number, optionalText, type Page, type Row, text } from "./rows.ts";
+import { json, number, optional, rowFormat, text } from "./columns.ts";
+import { type Listing, type Page, totalOf } from "./rows.ts";
 
 export interface AuditEntry {
   readonly id: string;
@@ -24,13 +25,21 @@ export interface AuditStore {
   list(page: Page): Promise<Listing<AuditEntry>>;
 }
 
+const entries = rowFormat<AuditEntry>({
+  id: text,
+  at: number,
+  actor: text,
+  actor_role: text,
+  address: text,
+  action: text,
+  resource_id: optional(text),
+  result: text,
+  details: json(),
+});
+
 export function createAuditStore({ read, write }: Runner): AuditStore {
   return {
-    append: (entry) =>
-      write(async (sql) => {
-        const row = { ...entry, resource_id: entry.resource_id ?? null, details: JSON.stringify(entry.details) };
-        await sql`INSERT INTO audit ${sql(row)}`;
-      }),
+    append: (entry) => write(async (sql) => void (await sql`INSERT INTO audit ${sql(entries.encode(entry))}`)),
     removeBefore: (atMs, limit) =>
       write(async (sql) => {
         const oldest = sql`SELECT id FROM audit WHERE at < ${atMs} ORDER BY at, id LIMIT ${limit}`;
@@ -40,20 +49,7 @@ export function createAuditStore({ read, write }: Runner): AuditStore {
       read(async (sql) => {
         const [count] = await sql`SELECT COUNT(*) AS total FROM audit`;
         const rows = await sql`SELECT * FROM audit ORDER BY at DESC, id DESC LIMIT ${limit} OFFSET ${offset}`;
-        return { items: Array.from(rows, decode), total: number(count, "total") };
+        return { items: Array.from(rows, entries.decode), total: totalOf(count) };
       }),
   };
 }
-
-const decode = (row: Row): AuditEntry =>
-  compact<AuditEntry>({
-    id: text(row, "id"),
-    at: number(row, "at"),
-    actor: text(row, "actor"),
-    actor_role: text(row, "actor_role"),
-    address: text(row, "address"),
-    action: text(row, "action"),
-    resource_id: optionalText(row, "resource_id"),
-    result: text(row, "result"),
-    details: json(row, "details"),
-  });

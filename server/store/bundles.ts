@@ -1,5 +1,5 @@
 import type { Runner } from "./database.ts";
-import { number, type Row, text } from "./rows.ts";
+import { number, rowFormat, text } from "./columns.ts";
 
 /** A signed bundle as it was issued. Kept, because one version must never have two contents, not even after a restart. */
 export interface StoredBundle {
@@ -23,12 +23,23 @@ export interface BundleStore {
   forget(groupKey: string): Promise<void>;
 }
 
+const bundles = rowFormat<StoredBundle>({
+  group_key: text,
+  epoch: number,
+  version: number,
+  hash: text,
+  content_hash: text,
+  document: text,
+  issued_at: number,
+  expires_at: number,
+});
+
 export function createBundleStore({ read, write }: Runner): BundleStore {
   return {
     get: (groupKey) =>
       read(async (sql) => {
         const [row] = await sql`SELECT * FROM bundles WHERE group_key = ${groupKey}`;
-        return row === undefined ? undefined : decode(row);
+        return row === undefined ? undefined : bundles.decode(row);
       }),
     put: (bundle) =>
       write(async (sql) => {
@@ -43,14 +54,3 @@ export function createBundleStore({ read, write }: Runner): BundleStore {
       }),
   };
 }
-
-const decode = (row: Row): StoredBundle => ({
-  group_key: text(row, "group_key"),
-  epoch: number(row, "epoch"),
-  version: number(row, "version"),
-  hash: text(row, "hash"),
-  content_hash: text(row, "content_hash"),
-  document: text(row, "document"),
-  issued_at: number(row, "issued_at"),
-  expires_at: number(row, "expires_at"),
-});

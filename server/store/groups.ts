@@ -1,18 +1,10 @@
+import type { SQL } from "bun";
 import type { Runner } from "./database.ts";
-import {
-  compact,
-  json,
-  type Listing,
-  number,
-  optionalNumber,
-  optionalText,
-  type Page,
-  type Row,
-  text,
-  unlessTaken,
-} from "./rows.ts";
+import { json, type Lifetime, lifetime, number, optional, rowFormat, text } from "./columns.ts";
+import { type Listing, type Page, totalOf, unlessTaken } from "./rows.ts";
+import { purge, setDeleted } from "./soft-delete.ts";
 
-export interface Group {
+export interface Group extends Lifetime {
   readonly id: string;
   readonly namespace: string;
   readonly parent_id?: string;
@@ -22,9 +14,6 @@ export interface Group {
   readonly description: string;
   readonly priority: number;
   readonly metadata: Readonly<Record<string, string>>;
-  readonly created_at: number;
-  readonly updated_at: number;
-  readonly deleted_at?: number;
 }
 
 export interface Namespace {
@@ -61,14 +50,25 @@ export interface GroupStore {
   purge(id: string): Promise<boolean>;
 }
 
+const groups = rowFormat<Group>({
+  id: text,
+  namespace: text,
+  parent_id: optional(text),
+  name: text,
+  path: text,
+  description: text,
+  priority: number,
+  metadata: json(),
+  ...lifetime,
+});
+const namespaces = rowFormat<Namespace>({ name: text, description: text });
+const usages = rowFormat<GroupUsage>({ children: number, targets: number, policies: number, tokens: number });
+
 export function createGroupStore({ read, write }: Runner): GroupStore {
   return {
     namespaces: () =>
       read(async (sql) =>
-        Array.from(await sql`SELECT name, description FROM namespaces ORDER BY name`, (row: Row) => ({
-          name: text(row, "name"),
-          description: text(row, "description"),
-        })),
+        Array.from(await sql`SELECT name, description FROM namespaces ORDER BY name`, namespaces.decode),
       ),
     createNamespace: (namespace, atMs) =>
       write((sql) =>
@@ -79,25 +79,31 @@ export function createGroupStore({ read, write }: Runner): GroupStore {
       ),
     create: (group) =>
       write((sql) =>
-        unlessTaken(`group ${group.path}`, async () => void (await sql`INSERT INTO groups ${sql(encode(group))}`)),
+        unlessTaken(
+          `group ${group.path}`,
+          async () => void (await sql`INSERT INTO groups ${sql(groups.encode(group))}`),
+        ),
       ),
     get: (id, { deleted = false } = {}) =>
       read(async (sql) => {
         const [row] = deleted
           ? await sql`SELECT * FROM groups WHERE id = ${id}`
           : await sql`SELECT * FROM groups WHERE id = ${id} AND deleted_at IS NULL`;
-        return row === undefined ? undefined : decode(row);
+        return row === undefined ? undefined : groups.decode(row);
       }),
     getMany: (ids) =>
       read(async (sql) =>
         ids.length === 0
           ? []
-          : Array.from(await sql`SELECT * FROM groups WHERE deleted_at IS NULL AND id IN ${sql([...ids])}`, decode),
+          : Array.from(
+              await sql`SELECT * FROM groups WHERE deleted_at IS NULL AND id IN ${sql([...ids])}`,
+              groups.decode,
+            ),
       ),
     findByPath: (path) =>
       read(async (sql) => {
         const [row] = await sql`SELECT * FROM groups WHERE path = ${path} AND deleted_at IS NULL`;
-        return row === undefined ? undefined : decode(row);
+        return row === undefined ? undefined : groups.decode(row);
       }),
     list: (filter, { limit, offset }) =>
       read(async (sql) => {
@@ -107,12 +113,12 @@ export function createGroupStore({ read, write }: Runner): GroupStore {
         const [count] = await sql`SELECT COUNT(*) AS total FROM groups WHERE ${live} ${inNamespace} ${below}`;
         const rows =
           await sql`SELECT * FROM groups WHERE ${live} ${inNamespace} ${below} ORDER BY path, id LIMIT ${limit} OFFSET ${offset}`;
-        return { items: Array.from(rows, decode), total: number(count, "total") };
+        return { items: Array.from(rows, groups.decode), total: totalOf(count) };
       }),
     update: (group, previousPath) =>
       write((sql) =>
         unlessTaken(`group ${group.path}`, async () => {
-          const { id, deleted_at: _deleted, ...columns } = encode(group);
+          const { id, deleted_at: _deleted, ...columns } = groups.encode(group);
           await sql`UPDATE groups SET ${sql(columns)} WHERE id = ${id} AND deleted_at IS NULL`;
           if (group.path === previousPath) return;
           const prefix = `${previousPath}/`;
@@ -127,54 +133,19 @@ export function createGroupStore({ read, write }: Runner): GroupStore {
           (SELECT COUNT(*) FROM target_groups tg JOIN targets t ON t.id = tg.target_id WHERE tg.group_id = ${id} AND t.deleted_at IS NULL) AS targets,
           (SELECT COUNT(*) FROM script_policies WHERE group_id = ${id} AND deleted_at IS NULL) AS policies,
           (SELECT COUNT(*) FROM bootstrap_tokens WHERE default_group_id = ${id} AND deleted_at IS NULL AND revoked_at IS NULL) AS tokens`;
-        return {
-          children: number(row, "children"),
-          targets: number(row, "targets"),
-          policies: number(row, "policies"),
-          tokens: number(row, "tokens"),
-        };
+        return usages.decode(row);
       }),
     setDeleted: (id, atMs) =>
-      write((sql) =>
-        unlessTaken("a group with this path", async () => {
-          const rows =
-            atMs === undefined
-              ? await sql`UPDATE groups SET deleted_at = NULL WHERE id = ${id} AND deleted_at IS NOT NULL RETURNING id`
-              : await sql`UPDATE groups SET deleted_at = ${atMs} WHERE id = ${id} AND deleted_at IS NULL RETURNING id`;
-          return rows.length === 1;
-        }),
-      ),
-    purge: (id) => write(async (sql) => (await purgeGroup(sql, id)).length === 1),
+      write((sql) => unlessTaken("a group with this path", () => setDeleted(sql, "groups", id, atMs))),
+    purge: (id) => write((sql) => purgeGroup(sql, id)),
   };
 }
 
 // Rows that only deleted things still point from go with the group.
-async function purgeGroup(sql: import("bun").SQL, id: string): Promise<readonly unknown[]> {
+async function purgeGroup(sql: SQL, id: string): Promise<boolean> {
   await sql`DELETE FROM script_policies WHERE group_id = ${id} AND deleted_at IS NOT NULL`;
   await sql`DELETE FROM target_groups WHERE group_id = ${id} AND target_id IN (SELECT id FROM targets WHERE deleted_at IS NOT NULL)`;
   await sql`UPDATE bootstrap_tokens SET default_group_id = NULL WHERE default_group_id = ${id}`;
   await sql`UPDATE groups SET parent_id = NULL WHERE parent_id = ${id} AND deleted_at IS NOT NULL`;
-  return sql`DELETE FROM groups WHERE id = ${id} AND deleted_at IS NOT NULL RETURNING id`;
+  return purge(sql, "groups", id);
 }
-
-const encode = (group: Group) => ({
-  ...group,
-  parent_id: group.parent_id ?? null,
-  metadata: JSON.stringify(group.metadata),
-  deleted_at: group.deleted_at ?? null,
-});
-
-const decode = (row: Row): Group =>
-  compact<Group>({
-    id: text(row, "id"),
-    namespace: text(row, "namespace"),
-    parent_id: optionalText(row, "parent_id"),
-    name: text(row, "name"),
-    path: text(row, "path"),
-    description: text(row, "description"),
-    priority: number(row, "priority"),
-    metadata: json(row, "metadata"),
-    created_at: number(row, "created_at"),
-    updated_at: number(row, "updated_at"),
-    deleted_at: optionalNumber(row, "deleted_at"),
-  });

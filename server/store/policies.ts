@@ -1,23 +1,13 @@
 import type { SQL } from "bun";
 import { ConflictError } from "../../protocol/errors.ts";
 import type { Runner } from "./database.ts";
-import {
-  compact,
-  flag,
-  json,
-  type Listing,
-  number,
-  optionalNumber,
-  optionalText,
-  type Page,
-  type Row,
-  text,
-  unlessTaken,
-} from "./rows.ts";
-import { decodeScript, encodeScript, keepScript, type Script } from "./scripts.ts";
+import { flag, json, type Lifetime, lifetime, number, optional, type Row, rowFormat, text, word } from "./columns.ts";
+import { type Listing, type Page, totalOf, unlessTaken } from "./rows.ts";
+import { keepScript, type Script, scriptColumns } from "./scripts.ts";
+import { purge, setDeleted } from "./soft-delete.ts";
 
 /** A copy of a script applied to everyone or to a group. */
-export interface Policy extends Script {
+export interface Policy extends Script, Lifetime {
   readonly id: string;
   /** Overrides default_config by top-level key. */
   readonly config: Readonly<Record<string, unknown>>;
@@ -28,9 +18,6 @@ export interface Policy extends Script {
   readonly template_id?: string;
   readonly template_name?: string;
   readonly template_version?: string;
-  readonly created_at: number;
-  readonly updated_at: number;
-  readonly deleted_at?: number;
 }
 
 export interface PolicyFilter {
@@ -55,13 +42,28 @@ export interface PolicyStore {
   script(hash: string): Promise<string | undefined>;
 }
 
+const policies = rowFormat<Omit<Policy, "script_content">>({
+  id: text,
+  ...scriptColumns,
+  config: json(),
+  scope: word(),
+  group_id: optional(text),
+  priority: number,
+  is_active: flag,
+  template_id: optional(text),
+  template_name: optional(text),
+  template_version: optional(text),
+  ...lifetime,
+});
+const decode = (row: Row): Policy => ({ ...policies.decode(row), script_content: String(row["content"]) });
+
 export function createPolicyStore({ read, write }: Runner): PolicyStore {
   return {
     create: (policy) =>
       write((sql) =>
         unlessTied(sql, policy, async () => {
           await keepScript(sql, policy, policy.created_at);
-          await sql`INSERT INTO script_policies ${sql(encode(policy))}`;
+          await sql`INSERT INTO script_policies ${sql(policies.encode(policy))}`;
         }),
       ),
     get: (id, { deleted = false } = {}) =>
@@ -86,33 +88,21 @@ export function createPolicyStore({ read, write }: Runner): PolicyStore {
       write((sql) =>
         unlessTied(sql, policy, async () => {
           await keepScript(sql, policy, policy.updated_at);
-          const { id, deleted_at: _deleted, ...columns } = encode(policy);
+          const { id, deleted_at: _deleted, ...columns } = policies.encode(policy);
           await sql`UPDATE script_policies SET ${sql(columns)} WHERE id = ${id} AND deleted_at IS NULL`;
         }),
       ),
     setDeleted: (id, atMs) =>
       write(async (sql) => {
-        if (atMs !== undefined) {
-          const rows =
-            await sql`UPDATE script_policies SET deleted_at = ${atMs} WHERE id = ${id} AND deleted_at IS NULL RETURNING id`;
-          return rows.length === 1;
-        }
-        const [row] = await select(sql, sql`p.id = ${id} AND p.deleted_at IS NOT NULL`);
-        if (row === undefined) return false;
-        const restore = () => sql`UPDATE script_policies SET deleted_at = NULL WHERE id = ${id}`;
-        await unlessTied(sql, decode(row), restore);
-        return true;
+        const change = () => setDeleted(sql, "script_policies", id, atMs);
+        const [hidden] = atMs === undefined ? await select(sql, sql`p.id = ${id} AND p.deleted_at IS NOT NULL`) : [];
+        return hidden === undefined ? change() : unlessTied(sql, decode(hidden), change);
       }),
-    purge: (id) =>
-      write(
-        async (sql) =>
-          (await sql`DELETE FROM script_policies WHERE id = ${id} AND deleted_at IS NOT NULL RETURNING id`).length ===
-          1,
-      ),
+    purge: (id) => write((sql) => purge(sql, "script_policies", id)),
     script: (hash) =>
       read(async (sql) => {
         const [row] = await sql`SELECT content FROM scripts WHERE hash = ${hash}`;
-        return row === undefined ? undefined : text(row, "content");
+        return row === undefined ? undefined : String(row["content"]);
       }),
   };
 }
@@ -121,7 +111,7 @@ const select = (sql: SQL, condition: SQL.Query<unknown>): Promise<Row[]> =>
   sql`SELECT p.*, s.content FROM script_policies p JOIN scripts s ON s.hash = p.hash WHERE ${condition}`;
 
 /** The unique index refuses a tie too; this says who is in the way. */
-async function unlessTied(sql: SQL, policy: Policy, work: () => Promise<unknown>): Promise<void> {
+async function unlessTied<T>(sql: SQL, policy: Policy, work: () => Promise<T>): Promise<T> {
   const { id, name, scope, group_id, priority } = policy;
   const inScope = group_id === undefined ? sql`scope = 'global'` : sql`group_id = ${group_id}`;
   const [rival] = policy.is_active
@@ -130,11 +120,11 @@ async function unlessTied(sql: SQL, policy: Policy, work: () => Promise<unknown>
     : [];
   const tie = `active ${scope} policy "${name}" with priority ${priority}`;
   if (rival !== undefined) {
-    const rivalId = text(rival, "id");
+    const rivalId = String(rival["id"]);
     const remedy = `edit or deactivate it, or give policy ${id} another priority`;
     throw new ConflictError("ALREADY_EXISTS", `policy ${rivalId} is the ${tie} already: ${remedy}`, { id: rivalId });
   }
-  await unlessTaken(`an ${tie}`, async () => void (await work()));
+  return unlessTaken(`an ${tie}`, work);
 }
 
 async function list(sql: SQL, filter: PolicyFilter, { limit, offset }: Page): Promise<Listing<Policy>> {
@@ -149,38 +139,5 @@ async function list(sql: SQL, filter: PolicyFilter, { limit, offset }: Page): Pr
     sql,
     sql`${where} ORDER BY p.priority DESC, p.created_at, p.id LIMIT ${limit} OFFSET ${offset}`,
   );
-  return { items: Array.from(rows, decode), total: number(count, "total") };
+  return { items: Array.from(rows, decode), total: totalOf(count) };
 }
-
-const encode = (policy: Policy) => ({
-  id: policy.id,
-  ...encodeScript(policy),
-  config: JSON.stringify(policy.config),
-  scope: policy.scope,
-  group_id: policy.group_id ?? null,
-  priority: policy.priority,
-  is_active: policy.is_active ? 1 : 0,
-  template_id: policy.template_id ?? null,
-  template_name: policy.template_name ?? null,
-  template_version: policy.template_version ?? null,
-  created_at: policy.created_at,
-  updated_at: policy.updated_at,
-  deleted_at: policy.deleted_at ?? null,
-});
-
-const decode = (row: Row): Policy =>
-  compact<Policy>({
-    id: text(row, "id"),
-    ...decodeScript(row),
-    config: json(row, "config"),
-    scope: text(row, "scope") === "group" ? "group" : "global",
-    group_id: optionalText(row, "group_id"),
-    priority: number(row, "priority"),
-    is_active: flag(row, "is_active"),
-    template_id: optionalText(row, "template_id"),
-    template_name: optionalText(row, "template_name"),
-    template_version: optionalText(row, "template_version"),
-    created_at: number(row, "created_at"),
-    updated_at: number(row, "updated_at"),
-    deleted_at: optionalNumber(row, "deleted_at"),
-  });

@@ -1,5 +1,5 @@
 import type { SQL } from "bun";
-import { json, number, optionalNumber, optionalText, type Row, text } from "./rows.ts";
+import { json, number, optional, text } from "./columns.ts";
 
 /** What templates and policies have in common: a script and how to run it. */
 export interface Script {
@@ -26,32 +26,17 @@ export async function keepScript(sql: SQL, { hash, script_content }: Script, atM
   await sql`INSERT INTO scripts ${sql(row)} ON CONFLICT (hash) DO NOTHING`;
 }
 
-export const encodeScript = (script: Script) => ({
-  name: script.name,
-  script_type: script.script_type,
-  language: script.language,
-  version: script.version,
-  hash: script.hash,
-  default_config: JSON.stringify(script.default_config),
-  description: script.description,
-  interval_seconds: script.interval_seconds ?? null,
-  schedule: script.schedule ?? null,
-  timeout_seconds: script.timeout_seconds,
-  permissions: JSON.stringify(script.permissions),
-});
-
-/** Of a row joined with its script's `content`. */
-export const decodeScript = (row: Row): { [K in keyof Required<Script>]: Script[K] | undefined } => ({
-  name: text(row, "name"),
-  script_type: text(row, "script_type"),
-  script_content: text(row, "content"),
-  language: text(row, "language"),
-  version: text(row, "version"),
-  hash: text(row, "hash"),
-  default_config: json(row, "default_config"),
-  description: text(row, "description"),
-  interval_seconds: optionalNumber(row, "interval_seconds"),
-  schedule: optionalText(row, "schedule"),
-  timeout_seconds: number(row, "timeout_seconds"),
-  permissions: json(row, "permissions"),
-});
+/** All but the text, which a query joins as `content`. */
+export const scriptColumns = {
+  name: text,
+  script_type: text,
+  language: text,
+  version: text,
+  hash: text,
+  default_config: json<Script["default_config"]>(),
+  description: text,
+  interval_seconds: optional(number),
+  schedule: optional(text),
+  timeout_seconds: number,
+  permissions: json<Script["permissions"]>(),
+};

@@ -1,6 +1,6 @@
 import type { TrustedKey } from "../../protocol/signed-document.ts";
 import type { Runner } from "./database.ts";
-import { number, text } from "./rows.ts";
+import { rowFormat, text } from "./columns.ts";
 
 export type Counter = "revision" | "bundle_version";
 
@@ -15,12 +15,14 @@ export interface SettingStore {
   signingKeys(): Promise<TrustedKey[]>;
 }
 
+const keys = rowFormat<TrustedKey>({ id: text, public_key: text });
+
 export function createSettingStore({ read, write }: Runner): SettingStore {
   return {
     get: (key) =>
       read(async (sql) => {
         const [row] = await sql`SELECT value FROM settings WHERE key = ${key}`;
-        return row === undefined ? undefined : text(row, "value");
+        return row === undefined ? undefined : String(row["value"]);
       }),
     set: (key, value) =>
       write(async (sql) => {
@@ -29,12 +31,12 @@ export function createSettingStore({ read, write }: Runner): SettingStore {
     counter: (name) =>
       read(async (sql) => {
         const [row] = await sql`SELECT value FROM counters WHERE name = ${name}`;
-        return number(row, "value");
+        return Number(row["value"]);
       }),
     next: (name) =>
       write(async (sql) => {
         const [row] = await sql`UPDATE counters SET value = value + 1 WHERE name = ${name} RETURNING value`;
-        return number(row, "value");
+        return Number(row["value"]);
       }),
     addSigningKey: ({ id, public_key }, createdAtMs) =>
       write(async (sql) => {
@@ -44,10 +46,7 @@ export function createSettingStore({ read, write }: Runner): SettingStore {
       read(async (sql) => {
         const rows =
           await sql`SELECT id, public_key FROM signing_keys WHERE retired_at IS NULL ORDER BY created_at DESC, id`;
-        return Array.from(rows, (row: Record<string, unknown>) => ({
-          id: text(row, "id"),
-          public_key: text(row, "public_key"),
-        }));
+        return Array.from(rows, keys.decode);
       }),
   };
 }

@@ -1,18 +1,8 @@
 import type { SQL } from "bun";
 import type { Runner } from "./database.ts";
-import {
-  compact,
-  flag,
-  json,
-  type Listing,
-  number,
-  optionalNumber,
-  optionalText,
-  type Page,
-  type Row,
-  text,
-  unlessTaken,
-} from "./rows.ts";
+import { flag, json, type Lifetime, lifetime, number, optional, type Row, rowFormat, text, word } from "./columns.ts";
+import { type Listing, type Page, totalOf, unlessTaken } from "./rows.ts";
+import { purge, setDeleted } from "./soft-delete.ts";
 
 export type TargetStatus = "active" | "inactive" | "down";
 
@@ -28,7 +18,7 @@ export interface TargetExporter {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-export interface Target {
+export interface Target extends Lifetime {
   readonly id: string;
   readonly hostname: string;
   readonly ip_address: string;
@@ -52,9 +42,6 @@ export interface Target {
   readonly applied_revision?: string;
   readonly report?: Readonly<Record<string, unknown>>;
   readonly report_sequence?: number;
-  readonly created_at: number;
-  readonly updated_at: number;
-  readonly deleted_at?: number;
 }
 
 export interface TargetFilter {
@@ -93,13 +80,49 @@ export interface TargetStore {
   purge(id: string): Promise<boolean>;
 }
 
+const labelColumn = json<Target["labels"]>();
+/** Groups and exporters are rows of their own. */
+const targets = rowFormat<Omit<Target, "group_ids" | "exporters">>({
+  id: text,
+  hostname: text,
+  ip_address: text,
+  status: word(),
+  labels: labelColumn,
+  metadata: json(),
+  inventory: json(),
+  instance_id: optional(text),
+  boot_id: optional(text),
+  daemon_version: optional(text),
+  public_key: optional(text),
+  key_id: optional(text),
+  token_id: optional(text),
+  group_key: text,
+  last_seen_at: optional(number),
+  applied_revision: optional(text),
+  report: optional(json()),
+  report_sequence: optional(number),
+  ...lifetime,
+});
+const exporterRows = rowFormat<TargetExporter>({
+  id: text,
+  type: text,
+  port: number,
+  enabled: flag,
+  scheme: word(),
+  metrics_path: text,
+  scrape_interval: optional(text),
+  scrape_timeout: optional(text),
+  config: json(),
+});
+const idOf = (row: Row): string => String(row["id"]);
+
 export function createTargetStore({ read, write }: Runner): TargetStore {
   const one = (query: (sql: SQL) => Promise<Row[]>) =>
     read(async (sql) => {
       const [row] = await query(sql);
       return row === undefined ? undefined : (await assemble(sql, [row]))[0];
     });
-  const replace = (target: Target, columns: Partial<ReturnType<typeof encode>>) =>
+  const replace = (target: Target, columns: Partial<ReturnType<typeof targets.encode>>) =>
     write((sql) =>
       unlessTaken(`target ${target.hostname}`, async () => {
         const { id } = target;
@@ -114,7 +137,7 @@ export function createTargetStore({ read, write }: Runner): TargetStore {
     create: (target) =>
       write((sql) =>
         unlessTaken(`target ${target.hostname}`, async () => {
-          await sql`INSERT INTO targets ${sql(encode(target))}`;
+          await sql`INSERT INTO targets ${sql(targets.encode(target))}`;
           await writeParts(sql, target);
         }),
       ),
@@ -133,15 +156,15 @@ export function createTargetStore({ read, write }: Runner): TargetStore {
         const counts = { active: 0, inactive: 0, down: 0 };
         const rows: Row[] =
           await sql`SELECT status, COUNT(*) AS total FROM targets WHERE deleted_at IS NULL GROUP BY status`;
-        for (const row of rows) counts[text(row, "status") as TargetStatus] = number(row, "total");
+        for (const row of rows) counts[String(row["status"]) as TargetStatus] = totalOf(row);
         return counts;
       }),
     update: (target) => {
-      const { hostname, ip_address, status, labels, metadata, group_key, updated_at } = encode(target);
+      const { hostname, ip_address, status, labels, metadata, group_key, updated_at } = targets.encode(target);
       return replace(target, { hostname, ip_address, status, labels, metadata, group_key, updated_at });
     },
     reregister: (target) => {
-      const { id: _id, ...columns } = encode(target);
+      const { id: _id, ...columns } = targets.encode(target);
       const {
         last_seen_at: _seen,
         report: _report,
@@ -168,23 +191,11 @@ export function createTargetStore({ read, write }: Runner): TargetStore {
       write(async (sql) => {
         const rows: Row[] = await sql`UPDATE targets SET status = 'down' WHERE status = 'active' AND key_id IS NOT NULL
           AND deleted_at IS NULL AND COALESCE(last_seen_at, created_at) < ${lastSeenBeforeMs} RETURNING id`;
-        return Array.from(rows, (row) => text(row, "id"));
+        return Array.from(rows, idOf);
       }),
     setDeleted: (id, atMs) =>
-      write((sql) =>
-        unlessTaken("a target with this host name or key", async () => {
-          const rows =
-            atMs === undefined
-              ? await sql`UPDATE targets SET deleted_at = NULL WHERE id = ${id} AND deleted_at IS NOT NULL RETURNING id`
-              : await sql`UPDATE targets SET deleted_at = ${atMs} WHERE id = ${id} AND deleted_at IS NULL RETURNING id`;
-          return rows.length === 1;
-        }),
-      ),
-    purge: (id) =>
-      write(
-        async (sql) =>
-          (await sql`DELETE FROM targets WHERE id = ${id} AND deleted_at IS NOT NULL RETURNING id`).length === 1,
-      ),
+      write((sql) => unlessTaken("a target with this host name or key", () => setDeleted(sql, "targets", id, atMs))),
+    purge: (id) => write((sql) => purge(sql, "targets", id)),
   };
 }
 
@@ -206,7 +217,7 @@ async function list(sql: SQL, filter: TargetFilter, { limit, offset }: Page): Pr
     const wanted = Object.entries(filter.labels);
     const rows: Row[] = await sql`SELECT t.* FROM targets t WHERE ${where} ORDER BY t.hostname, t.id`;
     const matching = Array.from(rows).filter((row) => {
-      const labels = json<Record<string, string>>(row, "labels");
+      const labels = labelColumn.decode(row["labels"]);
       return wanted.every(([name, value]) => labels[name] === value);
     });
     return { items: await assemble(sql, matching.slice(offset, offset + limit)), total: matching.length };
@@ -214,7 +225,7 @@ async function list(sql: SQL, filter: TargetFilter, { limit, offset }: Page): Pr
   const [count] = await sql`SELECT COUNT(*) AS total FROM targets t WHERE ${where}`;
   const rows: Row[] =
     await sql`SELECT t.* FROM targets t WHERE ${where} ORDER BY t.hostname, t.id LIMIT ${limit} OFFSET ${offset}`;
-  return { items: await assemble(sql, Array.from(rows)), total: number(count, "total") };
+  return { items: await assemble(sql, Array.from(rows)), total: totalOf(count) };
 }
 
 async function writeParts(sql: SQL, { id, group_ids, exporters }: Target): Promise<void> {
@@ -222,15 +233,7 @@ async function writeParts(sql: SQL, { id, group_ids, exporters }: Target): Promi
     await sql`INSERT INTO target_groups ${sql({ target_id: id, group_id, position })}`;
   }
   for (const [position, exporter] of exporters.entries()) {
-    const row = {
-      ...exporter,
-      target_id: id,
-      position,
-      enabled: exporter.enabled ? 1 : 0,
-      scrape_interval: exporter.scrape_interval ?? null,
-      scrape_timeout: exporter.scrape_timeout ?? null,
-      config: JSON.stringify(exporter.config),
-    };
+    const row = { ...exporterRows.encode(exporter), target_id: id, position };
     await sql`INSERT INTO exporters ${sql(row)}`;
   }
 }
@@ -242,14 +245,17 @@ async function assemble(sql: SQL, rows: readonly Row[]): Promise<Target[]> {
   const groups = new Map<string, string[]>();
   const exporters = new Map<string, TargetExporter[]>();
   for (let start = 0; start < rows.length; start += batchSize) {
-    const ids = rows.slice(start, start + batchSize).map((row) => text(row, "id"));
+    const ids = rows.slice(start, start + batchSize).map(idOf);
     const members: Row[] =
       await sql`SELECT target_id, group_id FROM target_groups WHERE target_id IN ${sql(ids)} ORDER BY target_id, position`;
-    for (const row of members) append(groups, text(row, "target_id"), text(row, "group_id"));
+    for (const row of members) append(groups, String(row["target_id"]), String(row["group_id"]));
     const found: Row[] = await sql`SELECT * FROM exporters WHERE target_id IN ${sql(ids)} ORDER BY target_id, position`;
-    for (const row of found) append(exporters, text(row, "target_id"), decodeExporter(row));
+    for (const row of found) append(exporters, String(row["target_id"]), exporterRows.decode(row));
   }
-  return rows.map((row) => decode(row, groups.get(text(row, "id")) ?? [], exporters.get(text(row, "id")) ?? []));
+  return rows.map((row) => {
+    const target = targets.decode(row);
+    return { ...target, group_ids: groups.get(target.id) ?? [], exporters: exporters.get(target.id) ?? [] };
+  });
 }
 
 function append<T>(map: Map<string, T[]>, key: string, value: T): void {
@@ -257,63 +263,3 @@ function append<T>(map: Map<string, T[]>, key: string, value: T): void {
   if (list === undefined) map.set(key, [value]);
   else list.push(value);
 }
-
-function encode({ group_ids: _groups, exporters: _exporters, ...target }: Target) {
-  return {
-    ...target,
-    labels: JSON.stringify(target.labels),
-    metadata: JSON.stringify(target.metadata),
-    inventory: JSON.stringify(target.inventory),
-    instance_id: target.instance_id ?? null,
-    boot_id: target.boot_id ?? null,
-    daemon_version: target.daemon_version ?? null,
-    public_key: target.public_key ?? null,
-    key_id: target.key_id ?? null,
-    token_id: target.token_id ?? null,
-    last_seen_at: target.last_seen_at ?? null,
-    applied_revision: target.applied_revision ?? null,
-    report: target.report === undefined ? null : JSON.stringify(target.report),
-    report_sequence: target.report_sequence ?? null,
-    deleted_at: target.deleted_at ?? null,
-  };
-}
-
-const decodeExporter = (row: Row): TargetExporter =>
-  compact<TargetExporter>({
-    id: text(row, "id"),
-    type: text(row, "type"),
-    port: number(row, "port"),
-    enabled: flag(row, "enabled"),
-    scheme: text(row, "scheme") === "https" ? "https" : "http",
-    metrics_path: text(row, "metrics_path"),
-    scrape_interval: optionalText(row, "scrape_interval"),
-    scrape_timeout: optionalText(row, "scrape_timeout"),
-    config: json(row, "config"),
-  });
-
-const decode = (row: Row, groupIds: readonly string[], exporters: readonly TargetExporter[]): Target =>
-  compact<Target>({
-    id: text(row, "id"),
-    hostname: text(row, "hostname"),
-    ip_address: text(row, "ip_address"),
-    status: text(row, "status") as TargetStatus,
-    labels: json(row, "labels"),
-    metadata: json(row, "metadata"),
-    inventory: json(row, "inventory"),
-    instance_id: optionalText(row, "instance_id"),
-    boot_id: optionalText(row, "boot_id"),
-    daemon_version: optionalText(row, "daemon_version"),
-    public_key: optionalText(row, "public_key"),
-    key_id: optionalText(row, "key_id"),
-    token_id: optionalText(row, "token_id"),
-    group_key: text(row, "group_key"),
-    group_ids: groupIds,
-    exporters,
-    last_seen_at: optionalNumber(row, "last_seen_at"),
-    applied_revision: optionalText(row, "applied_revision"),
-    report: row["report"] === null ? undefined : json(row, "report"),
-    report_sequence: optionalNumber(row, "report_sequence"),
-    created_at: number(row, "created_at"),
-    updated_at: number(row, "updated_at"),
-    deleted_at: optionalNumber(row, "deleted_at"),
-  });

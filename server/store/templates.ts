@@ -1,13 +1,12 @@
 import type { Runner } from "./database.ts";
-import { compact, type Listing, number, optionalNumber, type Page, type Row, text, unlessTaken } from "./rows.ts";
-import { decodeScript, encodeScript, keepScript, type Script } from "./scripts.ts";
+import { type Lifetime, lifetime, type Row, rowFormat, text } from "./columns.ts";
+import { type Listing, type Page, totalOf, unlessTaken } from "./rows.ts";
+import { keepScript, type Script, scriptColumns } from "./scripts.ts";
+import { purge, setDeleted } from "./soft-delete.ts";
 
 /** A reusable script. Policies copy it; later edits do not reach them. */
-export interface Template extends Script {
+export interface Template extends Script, Lifetime {
   readonly id: string;
-  readonly created_at: number;
-  readonly updated_at: number;
-  readonly deleted_at?: number;
 }
 
 export interface TemplateStore {
@@ -21,6 +20,9 @@ export interface TemplateStore {
   setDeleted(id: string, atMs: number | undefined): Promise<boolean>;
   purge(id: string): Promise<boolean>;
 }
+
+const templates = rowFormat<Omit<Template, "script_content">>({ id: text, ...scriptColumns, ...lifetime });
+const decode = (row: Row): Template => ({ ...templates.decode(row), script_content: String(row["content"]) });
 
 export function createTemplateStore({ read, write }: Runner): TemplateStore {
   const find = (column: "id" | "name", value: string, deleted: boolean) =>
@@ -36,7 +38,7 @@ export function createTemplateStore({ read, write }: Runner): TemplateStore {
       write((sql) =>
         unlessTaken(`script template ${template.name}`, async () => {
           await keepScript(sql, template, template.created_at);
-          await sql`INSERT INTO script_templates ${sql(encode(template))}`;
+          await sql`INSERT INTO script_templates ${sql(templates.encode(template))}`;
         }),
       ),
     get: (id, { deleted = false } = {}) => find("id", id, deleted),
@@ -48,13 +50,13 @@ export function createTemplateStore({ read, write }: Runner): TemplateStore {
         const [count] = await sql`SELECT COUNT(*) AS total FROM script_templates t WHERE ${live} ${byType}`;
         const rows = await sql`SELECT t.*, s.content FROM script_templates t JOIN scripts s ON s.hash = t.hash
           WHERE ${live} ${byType} ORDER BY t.name, t.id LIMIT ${limit} OFFSET ${offset}`;
-        return { items: Array.from(rows, decode), total: number(count, "total") };
+        return { items: Array.from(rows, decode), total: totalOf(count) };
       }),
     update: (template) =>
       write((sql) =>
         unlessTaken(`script template ${template.name}`, async () => {
           await keepScript(sql, template, template.updated_at);
-          const { id, deleted_at: _deleted, ...columns } = encode(template);
+          const { id, deleted_at: _deleted, ...columns } = templates.encode(template);
           await sql`UPDATE script_templates SET ${sql(columns)} WHERE id = ${id} AND deleted_at IS NULL`;
         }),
       ),
@@ -62,40 +64,12 @@ export function createTemplateStore({ read, write }: Runner): TemplateStore {
       read(async (sql) => {
         const [row] =
           await sql`SELECT COUNT(*) AS total FROM script_policies WHERE template_id = ${id} AND deleted_at IS NULL`;
-        return number(row, "total");
+        return totalOf(row);
       }),
     setDeleted: (id, atMs) =>
       write((sql) =>
-        unlessTaken("a script template with this name", async () => {
-          const rows =
-            atMs === undefined
-              ? await sql`UPDATE script_templates SET deleted_at = NULL WHERE id = ${id} AND deleted_at IS NOT NULL RETURNING id`
-              : await sql`UPDATE script_templates SET deleted_at = ${atMs} WHERE id = ${id} AND deleted_at IS NULL RETURNING id`;
-          return rows.length === 1;
-        }),
+        unlessTaken("a script template with this name", () => setDeleted(sql, "script_templates", id, atMs)),
       ),
-    purge: (id) =>
-      write(
-        async (sql) =>
-          (await sql`DELETE FROM script_templates WHERE id = ${id} AND deleted_at IS NOT NULL RETURNING id`).length ===
-          1,
-      ),
+    purge: (id) => write((sql) => purge(sql, "script_templates", id)),
   };
 }
-
-const encode = ({ id, created_at, updated_at, deleted_at, ...script }: Template) => ({
-  id,
-  ...encodeScript(script),
-  created_at,
-  updated_at,
-  deleted_at: deleted_at ?? null,
-});
-
-const decode = (row: Row): Template =>
-  compact<Template>({
-    id: text(row, "id"),
-    ...decodeScript(row),
-    created_at: number(row, "created_at"),
-    updated_at: number(row, "updated_at"),
-    deleted_at: optionalNumber(row, "deleted_at"),
-  });

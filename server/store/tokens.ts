@@ -1,19 +1,10 @@
 import type { Runner } from "./database.ts";
-import {
-  compact,
-  json,
-  type Listing,
-  number,
-  optionalNumber,
-  optionalText,
-  type Page,
-  type Row,
-  text,
-  unlessTaken,
-} from "./rows.ts";
+import { json, type Lifetime, lifetime, number, optional, rowFormat, text } from "./columns.ts";
+import { type Listing, type Page, totalOf, unlessTaken } from "./rows.ts";
+import { purge, setDeleted } from "./soft-delete.ts";
 
 /** A bootstrap token without its secret. */
-export interface TokenRecord {
+export interface TokenRecord extends Lifetime {
   readonly id: string;
   readonly hash: string;
   readonly name: string;
@@ -26,9 +17,6 @@ export interface TokenRecord {
   readonly max_uses: number;
   readonly uses: number;
   readonly revoked_at?: number;
-  readonly created_at: number;
-  readonly updated_at: number;
-  readonly deleted_at?: number;
 }
 
 export interface TokenStore {
@@ -48,23 +36,42 @@ export interface TokenStore {
   purge(id: string): Promise<boolean>;
 }
 
+const tokens = rowFormat<TokenRecord>({
+  id: text,
+  hash: text,
+  name: text,
+  description: text,
+  default_group_id: optional(text),
+  allowed_groups: json(),
+  labels: json(),
+  expires_at: number,
+  max_uses: number,
+  uses: number,
+  revoked_at: optional(number),
+  ...lifetime,
+});
+const uses = rowFormat<Pick<TokenRecord, "uses" | "max_uses">>({ uses: number, max_uses: number });
+
 export function createTokenStore({ read, write }: Runner): TokenStore {
   return {
     create: (token) =>
       write((sql) =>
-        unlessTaken("this token", async () => void (await sql`INSERT INTO bootstrap_tokens ${sql(encode(token))}`)),
+        unlessTaken(
+          "this token",
+          async () => void (await sql`INSERT INTO bootstrap_tokens ${sql(tokens.encode(token))}`),
+        ),
       ),
     get: (id, { deleted = false } = {}) =>
       read(async (sql) => {
         const [row] = deleted
           ? await sql`SELECT * FROM bootstrap_tokens WHERE id = ${id}`
           : await sql`SELECT * FROM bootstrap_tokens WHERE id = ${id} AND deleted_at IS NULL`;
-        return row === undefined ? undefined : decode(row);
+        return row === undefined ? undefined : tokens.decode(row);
       }),
     findByHash: (hash) =>
       read(async (sql) => {
         const [row] = await sql`SELECT * FROM bootstrap_tokens WHERE hash = ${hash} AND deleted_at IS NULL`;
-        return row === undefined ? undefined : decode(row);
+        return row === undefined ? undefined : tokens.decode(row);
       }),
     list: ({ limit, offset }, { deleted = false } = {}) =>
       read(async (sql) => {
@@ -72,11 +79,18 @@ export function createTokenStore({ read, write }: Runner): TokenStore {
         const [count] = await sql`SELECT COUNT(*) AS total FROM bootstrap_tokens WHERE ${live}`;
         const rows =
           await sql`SELECT * FROM bootstrap_tokens WHERE ${live} ORDER BY created_at DESC, id LIMIT ${limit} OFFSET ${offset}`;
-        return { items: Array.from(rows, decode), total: number(count, "total") };
+        return { items: Array.from(rows, tokens.decode), total: totalOf(count) };
       }),
     update: (token) =>
       write(async (sql) => {
-        const { id, hash: _hash, uses: _uses, revoked_at: _revoked, deleted_at: _deleted, ...columns } = encode(token);
+        const {
+          id,
+          hash: _hash,
+          uses: _uses,
+          revoked_at: _revoked,
+          deleted_at: _deleted,
+          ...columns
+        } = tokens.encode(token);
         await sql`UPDATE bootstrap_tokens SET ${sql(columns)} WHERE id = ${id} AND deleted_at IS NULL`;
       }),
     rotate: (id, hash, atMs) =>
@@ -97,48 +111,9 @@ export function createTokenStore({ read, write }: Runner): TokenStore {
         const [row] = await sql`UPDATE bootstrap_tokens SET uses = uses + 1, updated_at = ${nowMs}
           WHERE id = ${id} AND deleted_at IS NULL AND revoked_at IS NULL AND expires_at > ${nowMs} AND uses < max_uses
           RETURNING uses, max_uses`;
-        return row === undefined ? undefined : { uses: number(row, "uses"), max_uses: number(row, "max_uses") };
+        return row === undefined ? undefined : uses.decode(row);
       }),
-    setDeleted: (id, atMs) =>
-      write(async (sql) => {
-        const rows =
-          atMs === undefined
-            ? await sql`UPDATE bootstrap_tokens SET deleted_at = NULL WHERE id = ${id} AND deleted_at IS NOT NULL RETURNING id`
-            : await sql`UPDATE bootstrap_tokens SET deleted_at = ${atMs} WHERE id = ${id} AND deleted_at IS NULL RETURNING id`;
-        return rows.length === 1;
-      }),
-    purge: (id) =>
-      write(
-        async (sql) =>
-          (await sql`DELETE FROM bootstrap_tokens WHERE id = ${id} AND deleted_at IS NOT NULL RETURNING id`).length ===
-          1,
-      ),
+    setDeleted: (id, atMs) => write((sql) => setDeleted(sql, "bootstrap_tokens", id, atMs)),
+    purge: (id) => write((sql) => purge(sql, "bootstrap_tokens", id)),
   };
 }
-
-const encode = (token: TokenRecord) => ({
-  ...token,
-  default_group_id: token.default_group_id ?? null,
-  allowed_groups: JSON.stringify(token.allowed_groups),
-  labels: JSON.stringify(token.labels),
-  revoked_at: token.revoked_at ?? null,
-  deleted_at: token.deleted_at ?? null,
-});
-
-const decode = (row: Row): TokenRecord =>
-  compact<TokenRecord>({
-    id: text(row, "id"),
-    hash: text(row, "hash"),
-    name: text(row, "name"),
-    description: text(row, "description"),
-    default_group_id: optionalText(row, "default_group_id"),
-    allowed_groups: json(row, "allowed_groups"),
-    labels: json(row, "labels"),
-    expires_at: number(row, "expires_at"),
-    max_uses: number(row, "max_uses"),
-    uses: number(row, "uses"),
-    revoked_at: optionalNumber(row, "revoked_at"),
-    created_at: number(row, "created_at"),
-    updated_at: number(row, "updated_at"),
-    deleted_at: optionalNumber(row, "deleted_at"),
-  });
