@@ -1,10 +1,8 @@
 import { Type as t } from "@sinclair/typebox";
-import { type AnyElysia, Elysia } from "elysia";
+import { Elysia } from "elysia";
 import { NotFoundError } from "../../protocol/errors.ts";
-import type { Services } from "../context.ts";
-import { nothing, operation } from "../http/operation.ts";
+import type { Lifetime } from "../store/columns.ts";
 import type { Listing, Page } from "../store/rows.ts";
-import type { Tables } from "../store/store.ts";
 
 /** Unknown fields are errors, never dropped in silence. */
 export const createRoutes = <const Prefix extends string>(prefix: Prefix, tag: string) =>
@@ -63,49 +61,18 @@ export function missing(resource: string, id: string): never {
   throw new NotFoundError(`no ${resource} ${id}`, { details: { resource, id } });
 }
 
+/** A row as it is told: its times in ISO 8601. */
+export function withTimes<T extends Lifetime>(
+  row: T,
+): Omit<T, keyof Lifetime> & { created_at: string; updated_at: string; deleted_at?: string } {
+  const { created_at, updated_at, deleted_at, ...rest } = row;
+  return {
+    ...rest,
+    created_at: toIso(created_at),
+    updated_at: toIso(updated_at),
+    ...(deleted_at === undefined ? {} : { deleted_at: toIso(deleted_at) }),
+  };
+}
+
 export const toIso = (timeMs: number): string => new Date(timeMs).toISOString();
 export const toIsoOrNull = (timeMs: number | undefined): string | null => (timeMs === undefined ? null : toIso(timeMs));
-
-export interface Lifecycle {
-  /** For example `group`; names audit rows and messages. */
-  readonly resource: string;
-  readonly remove: (tx: Tables, id: string) => Promise<boolean>;
-  readonly restore: (tx: Tables, id: string) => Promise<boolean>;
-  readonly purge: (tx: Tables, id: string) => Promise<boolean>;
-  readonly idSchema?: typeof Id;
-}
-
-/** POST delete, restore, purge with `{id}` and DELETE by id; 204, or 404 when there was nothing to do it to. */
-export function lifecycleRoutes(
-  services: Services,
-  { resource, remove, restore, purge, idSchema = Id }: Lifecycle,
-): AnyElysia {
-  const body = t.Object({ id: idSchema }, { additionalProperties: false });
-  const act =
-    (verb: string, work: Lifecycle["remove"]) =>
-    async (request: Request, id: string, set: { status?: number | string }) => {
-      await services.change(request, { action: `${resource}.${verb}`, resourceId: id }, async (tx) => {
-        if (!(await work(tx, id))) missing(resource, id);
-      });
-      services.nodes.forget();
-      set.status = 204;
-    };
-  const [onDelete, onRestore, onPurge] = [act("delete", remove), act("restore", restore), act("purge", purge)];
-  return new Elysia({ normalize: false })
-    .post("/delete", ({ request, body: { id }, set }) => onDelete(request, id, set), {
-      body,
-      detail: operation(`Delete a ${resource}; it can be restored`, nothing),
-    })
-    .post("/restore", ({ request, body: { id }, set }) => onRestore(request, id, set), {
-      body,
-      detail: operation(`Restore a deleted ${resource}`, nothing),
-    })
-    .post("/purge", ({ request, body: { id }, set }) => onPurge(request, id, set), {
-      body,
-      detail: operation(`Remove a deleted ${resource} for good`, nothing),
-    })
-    .delete("/:id", ({ request, params: { id }, set }) => onDelete(request, id, set), {
-      params: t.Object({ id: idSchema }),
-      detail: operation(`Delete a ${resource}; it can be restored`, nothing),
-    });
-}

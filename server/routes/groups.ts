@@ -12,13 +12,13 @@ import {
   deletedField,
   Id,
   IdParams,
-  lifecycleRoutes,
   listing,
   missing,
   pageFields,
   toBoolean,
-  toIso,
+  withTimes,
 } from "./common.ts";
+import { lifecycleRoutes } from "./lifecycle.ts";
 
 const Namespace = t.String({ pattern: "^[a-z0-9][a-z0-9_-]{0,62}$" });
 const Name = t.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$" });
@@ -137,9 +137,9 @@ export function groupRoutes(services: Services): AnyElysia {
     .use(
       lifecycleRoutes(services, {
         resource: "group",
-        remove: (tx, id) => removeGroup(tx, id, now()),
-        restore: restoreGroup,
-        purge: (tx, id) => tx.groups.purge(id),
+        table: (tx) => tx.groups,
+        beforeDelete: assertUnused,
+        beforeRestore: assertParent,
       }),
     );
 }
@@ -217,32 +217,22 @@ export function createGroup({
 }
 
 /** Only an unused group can go: its members, policies and tokens would otherwise change meaning in silence. */
-async function removeGroup(tx: Tables, id: string, nowMs: number): Promise<boolean> {
+async function assertUnused(tx: Tables, id: string): Promise<void> {
   const usage = await tx.groups.usage(id);
   const users = Object.entries(usage).filter(([, count]) => count > 0);
   if (users.length > 0) {
     const list = users.map(([what, count]) => `${count} ${what}`).join(", ");
     throw new ConflictError("IN_USE", `the group still has ${list}`, { ...usage });
   }
-  return tx.groups.setDeleted(id, nowMs);
 }
 
-async function restoreGroup(tx: Tables, id: string): Promise<boolean> {
+async function assertParent(tx: Tables, id: string): Promise<void> {
   const group = await tx.groups.get(id, { deleted: true });
   if (group?.parent_id !== undefined && (await tx.groups.get(group.parent_id)) === undefined) {
     throw new NotFoundError("the parent of this group is deleted; restore it first", {
       details: { parent_id: group.parent_id },
     });
   }
-  return tx.groups.setDeleted(id, undefined);
 }
 
-function toGroupAnswer({ deleted_at, created_at, updated_at, ...group }: Group) {
-  return {
-    ...group,
-    parent_id: group.parent_id ?? null,
-    created_at: toIso(created_at),
-    updated_at: toIso(updated_at),
-    ...(deleted_at === undefined ? {} : { deleted_at: toIso(deleted_at) }),
-  };
-}
+const toGroupAnswer = (group: Group) => ({ ...withTimes(group), parent_id: group.parent_id ?? null });

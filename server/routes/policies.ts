@@ -18,7 +18,6 @@ import {
 import { lifetime, ListOf, nullable, operation } from "../http/operation.ts";
 import type { Policy } from "../store/policies.ts";
 import { compact } from "../store/rows.ts";
-import type { Script } from "../store/scripts.ts";
 import type { Tables } from "../store/store.ts";
 import {
   BooleanText,
@@ -26,13 +25,13 @@ import {
   deletedField,
   Id,
   IdParams,
-  lifecycleRoutes,
   listing,
   missing,
   pageFields,
   toBoolean,
-  toIso,
+  withTimes,
 } from "./common.ts";
+import { lifecycleRoutes } from "./lifecycle.ts";
 
 const Scope = t.Union([t.Literal("global"), t.Literal("group")]);
 const Priority = t.Integer({ minimum: 0, maximum: 1000, description: "Higher wins; default 100." });
@@ -203,14 +202,7 @@ export function policyRoutes(services: Services): AnyElysia {
       },
       { params: IdParams, detail: operation("Copy the template's present script again", { 200: PolicyAnswer }) },
     )
-    .use(
-      lifecycleRoutes(services, {
-        resource: "script policy",
-        remove: (tx, id) => tx.policies.setDeleted(id, now()),
-        restore: (tx, id) => tx.policies.setDeleted(id, undefined),
-        purge: (tx, id) => tx.policies.purge(id),
-      }),
-    );
+    .use(lifecycleRoutes(services, { resource: "script policy", table: (tx) => tx.policies }));
 }
 
 async function createPolicy(store: Tables, body: NewPolicy, nowMs: number): Promise<Policy> {
@@ -290,21 +282,13 @@ async function templateHash(store: Tables, { template_id }: Policy): Promise<str
   return template_id === undefined ? undefined : (await store.templates.get(template_id))?.hash;
 }
 
-function toPolicyAnswer(
-  { created_at, updated_at, deleted_at, ...policy }: Policy & Script,
-  currentHash: string | undefined,
-) {
-  return {
-    ...policy,
-    group_id: policy.group_id ?? null,
-    created_from_template_id: policy.template_id ?? null,
-    created_from_template_name: policy.template_name ?? null,
-    is_outdated: currentHash !== undefined && currentHash !== policy.hash,
-    created_at: toIso(created_at),
-    updated_at: toIso(updated_at),
-    ...(deleted_at === undefined ? {} : { deleted_at: toIso(deleted_at) }),
-  };
-}
+const toPolicyAnswer = (policy: Policy, currentHash: string | undefined) => ({
+  ...withTimes(policy),
+  group_id: policy.group_id ?? null,
+  created_from_template_id: policy.template_id ?? null,
+  created_from_template_name: policy.template_name ?? null,
+  is_outdated: currentHash !== undefined && currentHash !== policy.hash,
+});
 
 function fail(field: string, message: string): never {
   throw new ValidationError(`${field}: ${message}`, { details: { field } });

@@ -17,7 +17,6 @@ import {
   deletedField,
   Id,
   IdParams,
-  lifecycleRoutes,
   listing,
   missing,
   pageFields,
@@ -25,6 +24,7 @@ import {
   toIso,
   toIsoOrNull,
 } from "./common.ts";
+import { lifecycleRoutes } from "./lifecycle.ts";
 
 const AdminStatus = t.Union([t.Literal("active"), t.Literal("inactive"), t.Literal("down")]);
 const NewTarget = t.Object(
@@ -209,14 +209,7 @@ export function targetRoutes(services: Services): AnyElysia {
         detail: operation("Take out of service, or back", nothing),
       },
     )
-    .use(
-      lifecycleRoutes(services, {
-        resource: "target",
-        remove: (tx, id) => tx.targets.setDeleted(id, now()),
-        restore: (tx, id) => tx.targets.setDeleted(id, undefined),
-        purge: (tx, id) => tx.targets.purge(id),
-      }),
-    );
+    .use(lifecycleRoutes(services, { resource: "target", table: (tx) => tx.targets }));
 }
 
 /** The primary group first; never empty. What the request leaves out stays. */

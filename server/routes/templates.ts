@@ -13,13 +13,13 @@ import {
   deletedField,
   Id,
   IdParams,
-  lifecycleRoutes,
   listing,
   missing,
   pageFields,
   toBoolean,
-  toIso,
+  withTimes,
 } from "./common.ts";
+import { lifecycleRoutes } from "./lifecycle.ts";
 
 const TemplateAnswer = t.Object({ id: Id, ...ScriptAnswer.properties, ...lifetime }, { title: "ScriptTemplate" });
 const TemplateSummary = t.Omit(TemplateAnswer, ["script_content", "default_config"], {
@@ -47,7 +47,7 @@ export function templateRoutes(services: Services): AnyElysia {
         };
         await services.change(request, change, (tx) => tx.templates.create(template));
         set.status = 201;
-        return toTemplateAnswer(template);
+        return withTimes(template);
       },
       { body: NewScript, detail: operation("Create a reusable script", { 201: TemplateAnswer }) },
     )
@@ -70,10 +70,10 @@ export function templateRoutes(services: Services): AnyElysia {
     .get(
       "/name/:name",
       async ({ params: { name } }) =>
-        toTemplateAnswer((await store.templates.findByName(name)) ?? missing("script template", name)),
+        withTimes((await store.templates.findByName(name)) ?? missing("script template", name)),
       { detail: operation("One template, by name", { 200: TemplateAnswer }) },
     )
-    .get("/:id", async ({ params: { id } }) => toTemplateAnswer(await existing(id)), {
+    .get("/:id", async ({ params: { id } }) => withTimes(await existing(id)), {
       params: IdParams,
       detail: operation("One template", { 200: TemplateAnswer }),
     })
@@ -101,7 +101,7 @@ export function templateRoutes(services: Services): AnyElysia {
           { action: "template.update", resourceId: id, details: { hash: template.hash } },
           (tx) => tx.templates.update(template),
         );
-        return toTemplateAnswer(template);
+        return withTimes(template);
       },
       {
         params: IdParams,
@@ -112,29 +112,18 @@ export function templateRoutes(services: Services): AnyElysia {
     .use(
       lifecycleRoutes(services, {
         resource: "script template",
-        remove: (tx, id) => removeTemplate(tx, id, now()),
-        restore: (tx, id) => tx.templates.setDeleted(id, undefined),
-        purge: (tx, id) => tx.templates.purge(id),
+        table: (tx) => tx.templates,
+        beforeDelete: assertNotCopied,
       }),
     );
 }
 
-async function removeTemplate(tx: Tables, id: string, nowMs: number): Promise<boolean> {
+async function assertNotCopied(tx: Tables, id: string): Promise<void> {
   const policies = await tx.templates.countPolicies(id);
   if (policies > 0) throw new ConflictError("IN_USE", `${policies} policies come from this template`, { policies });
-  return tx.templates.setDeleted(id, nowMs);
-}
-
-function toTemplateAnswer({ created_at, updated_at, deleted_at, ...template }: Template) {
-  return {
-    ...template,
-    created_at: toIso(created_at),
-    updated_at: toIso(updated_at),
-    ...(deleted_at === undefined ? {} : { deleted_at: toIso(deleted_at) }),
-  };
 }
 
 function toSummary(template: Template) {
-  const { script_content: _content, default_config: _config, ...summary } = toTemplateAnswer(template);
+  const { script_content: _content, default_config: _config, ...summary } = withTimes(template);
   return summary;
 }

@@ -13,17 +13,8 @@ import { lifetime, ListOf, nullable, operation, Time } from "../http/operation.t
 import { compact } from "../store/rows.ts";
 import type { Tables } from "../store/store.ts";
 import type { TokenRecord } from "../store/tokens.ts";
-import {
-  createRoutes,
-  deletedField,
-  Id,
-  lifecycleRoutes,
-  listing,
-  missing,
-  pageFields,
-  toBoolean,
-  toIso,
-} from "./common.ts";
+import { createRoutes, deletedField, Id, listing, missing, pageFields, toBoolean, toIso } from "./common.ts";
+import { lifecycleRoutes } from "./lifecycle.ts";
 
 const TokenId = t.String({ pattern: "^[a-z2-7]{10}$" });
 const TokenParams = t.Object({ id: TokenId });
@@ -180,15 +171,7 @@ export function tokenRoutes(
       },
       { params: TokenParams, detail: operation("Refuse the token from now on", { 200: TokenAnswer }) },
     )
-    .use(
-      lifecycleRoutes(services, {
-        resource: "bootstrap token",
-        remove: (tx, id) => tx.tokens.setDeleted(id, now()),
-        restore: (tx, id) => tx.tokens.setDeleted(id, undefined),
-        purge: (tx, id) => tx.tokens.purge(id),
-        idSchema: TokenId,
-      }),
-    );
+    .use(lifecycleRoutes(services, { resource: "bootstrap token", table: (tx) => tx.tokens, idSchema: TokenId }));
 }
 
 const refusals = { expired: "TOKEN_EXPIRED", exhausted: "TOKEN_EXHAUSTED", revoked: "TOKEN_REVOKED" } as const;
