@@ -1,4 +1,4 @@
-import { Type as t } from "@sinclair/typebox";
+import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Sample } from "../../collectors/collector.ts";
 import type { Finding } from "../verdict.ts";
@@ -7,11 +7,16 @@ import { defineBuiltin, duration } from "./builtin.ts";
 const Memory = t.Object({
   bootId: t.String(),
   /** By process and start time, so that a number used again is another process. */
-  tasks: t.Record(t.String(), t.Object({ since: t.Number(), seen: t.Number() })),
+  lookedAt: t.Number(),
+  /** `missed`: looks since it was last seen waiting. */
+  tasks: t.Record(t.String(), t.Object({ since: t.Number(), missed: t.Number() })),
 });
+type Tasks = Static<typeof Memory>["tasks"];
 
 /** A process may be caught awake between two long waits; that does not start its time anew. */
-const toleratedGapSeconds = 150;
+const toleratedLooks = 1;
+/** After longer without a look nobody knows what has been in between. */
+const longestGapSeconds = 3600;
 const mostListed = 20;
 
 export const dState = defineBuiltin({
@@ -37,13 +42,15 @@ export const dState = defineBuiltin({
     { additionalProperties: false },
   ),
   grade: ({ parameters, samples, memory, nowSeconds, bootId = "" }) => {
-    const before = Value.Check(Memory, memory) && memory.bootId === bootId ? memory.tasks : {};
+    const isKnown =
+      Value.Check(Memory, memory) && memory.bootId === bootId && nowSeconds - memory.lookedAt <= longestGapSeconds;
+    const before: Tasks = isKnown ? memory.tasks : {};
     const blocked = new Map(samples("aami_task_blocked_start_ticks").map((sample) => [keyOf(sample), sample]));
-    const tasks: Record<string, { since: number; seen: number }> = {};
-    for (const [key, task] of Object.entries(before)) {
-      if (nowSeconds - task.seen <= toleratedGapSeconds) tasks[key] = task;
+    const tasks: Tasks = {};
+    for (const [key, { since, missed }] of Object.entries(before)) {
+      if (missed < toleratedLooks) tasks[key] = { since, missed: missed + 1 };
     }
-    for (const key of blocked.keys()) tasks[key] = { since: tasks[key]?.since ?? nowSeconds, seen: nowSeconds };
+    for (const key of blocked.keys()) tasks[key] = { since: before[key]?.since ?? nowSeconds, missed: 0 };
     const findings = [...blocked].flatMap(([key, { labels }]): Finding[] => {
       const { pid = "", name = "" } = labels;
       const seconds = nowSeconds - (tasks[key]?.since ?? nowSeconds);
@@ -54,7 +61,7 @@ export const dState = defineBuiltin({
       return [{ status: isDriver ? "critical" : "warning", subject: `${name} (pid ${pid})`, summary, action }];
     });
     const summary = `${blocked.size} in uninterruptible sleep just now, none for long`;
-    return { findings: findings.slice(0, mostListed), summary, memory: { bootId, tasks } };
+    return { findings: findings.slice(0, mostListed), summary, memory: { bootId, lookedAt: nowSeconds, tasks } };
   },
 });
 

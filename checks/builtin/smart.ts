@@ -56,7 +56,10 @@ export const smartHealth = defineBuiltin({
       samples(family).filter(({ labels }) => !parameters.ignore.includes(labels["device"] ?? ""));
     const states = judged("aami_smart_device_state").filter(({ value }) => value === 1);
     if (states.length === 0) return { findings: [], summary: "", absent: "no disk with SMART" };
-    const counters = observe(memory, readCounters(judged), nowSeconds);
+    const serials = new Map(judged("smartctl_device").map(({ labels }) => [labels["device"], labels["serial_number"]]));
+    const known = observe(memory, readCounters(judged), { serials, nowSeconds });
+    const devices = new Set(states.map(({ labels }) => labels["device"] ?? ""));
+    const counters = Object.fromEntries(Object.entries(known).filter(([key]) => isThere(key, devices, serials)));
     const findings = [
       ...verdicts(judged),
       ...criticalWarnings(judged("smartctl_device_critical_warning")),
@@ -133,10 +136,23 @@ function readCounters(judged: Judged): ErrorCounter[] {
   ];
 }
 
-function observe(memory: unknown, counters: readonly ErrorCounter[], nowSeconds: number): Memory {
+/** By device. A disk that does not answer tells none. */
+type Serials = ReadonlyMap<string | undefined, string | undefined>;
+
+/** Of the disks that are there now: another disk under the name of the one before has counters of its own. */
+function isThere(key: string, devices: ReadonlySet<string>, serials: Serials): boolean {
+  const [device = "", , serial = ""] = key.split("\n");
+  return devices.has(device) && (serials.get(device) ?? serial) === serial;
+}
+
+function observe(
+  memory: unknown,
+  counters: readonly ErrorCounter[],
+  { serials, nowSeconds }: { readonly serials: Serials; readonly nowSeconds: number },
+): Memory {
   const before: Memory = Value.Check(Memory, memory) ? memory : {};
   const entries = counters.map(({ device, what, value }) => {
-    const key = `${device}\n${what}`;
+    const key = `${device}\n${what}\n${serials.get(device) ?? ""}`;
     const known = before[key];
     const grewAt = known !== undefined && value > known.value ? nowSeconds : known?.grewAt;
     return [key, { value, ...(grewAt !== undefined && { grewAt }) }] as const;

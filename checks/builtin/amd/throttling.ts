@@ -32,7 +32,12 @@ export const amdGpuThrottling = defineBuiltin({
   intervalSeconds: 30,
   parameters: t.Object(
     {
-      window_minutes: t.Number({ default: 10, minimum: 3, description: "Time over which the share is taken." }),
+      window_minutes: t.Number({
+        default: 10,
+        minimum: 3,
+        maximum: 120,
+        description: "Time over which the share is taken.",
+      }),
       warning_ratio: t.Number({
         default: 0.2,
         exclusiveMinimum: 0,

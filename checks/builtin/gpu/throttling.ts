@@ -1,7 +1,7 @@
 import { Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Finding } from "../../verdict.ts";
-import { count, defineBuiltin, percent } from "../builtin.ts";
+import { count, defineBuiltin, duration, percent } from "../builtin.ts";
 import { readable, readGpus } from "./gpus.ts";
 
 const Look = t.Object({ at: t.Number(), reasons: t.Array(t.String()) });
@@ -29,7 +29,7 @@ export const gpuThrottling = defineBuiltin({
   intervalSeconds: 30,
   parameters: t.Object(
     {
-      window_minutes: t.Number({ default: 10, minimum: 1, description: "Looks of this long count." }),
+      window_minutes: t.Number({ default: 10, minimum: 1, maximum: 120, description: "Looks of this long count." }),
       warning_ratio: t.Number({
         default: 0.2,
         exclusiveMinimum: 0,
@@ -65,7 +65,8 @@ export const gpuThrottling = defineBuiltin({
       // hw_slowdown is set together with its cause, where that is known.
       const cause = slowed.flatMap(({ reasons }) => reasons).find((reason) => reason !== general) ?? general;
       const status = share >= parameters.critical_ratio ? "critical" : "warning";
-      const summary = `${words[cause]}, ${percent(share)} of ${parameters.window_minutes} minutes`;
+      const seconds = nowSeconds - (looks[0]?.at ?? nowSeconds);
+      const summary = `${words[cause]} in ${percent(share)} of the last ${looks.length} looks (${duration(seconds)})`;
       return [{ status, subject, summary, action: "inspect_hardware" }];
     });
     return { findings, summary: `${count(gpus.length, "GPU")} at their own speed`, memory: after };

@@ -231,14 +231,14 @@ describe("gpu_throttling", () => {
   test("now and then is a warning, most of the time critical", () => {
     expect(after(gpuThrottling, looks(hot, cool, cool, cool, hot))).toMatchObject({
       status: "warning",
-      summary: "GPU 0 (0000:3a:00): too hot, slowed down by the hardware, 40 % of 10 minutes",
+      summary: "GPU 0 (0000:3a:00): too hot, slowed down by the hardware in 40 % of the last 5 looks (2 min)",
     });
     expect(after(gpuThrottling, looks(hot, cool, hot, cool, hot)).status).toBe("critical");
     const braked = gpus({ values: { throttleReasons: 0x88 } });
     expect(after(gpuThrottling, looks(braked, braked, braked, braked, braked)).summary).toContain("power brake");
     const slowed = gpus({ values: { throttleReasons: 0x8 } });
     expect(after(gpuThrottling, looks(slowed, slowed, slowed, slowed, slowed)).summary).toContain(
-      ": slowed down by the hardware, 100 %",
+      ": slowed down by the hardware in 100 %",
     );
   });
 

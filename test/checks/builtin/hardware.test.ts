@@ -497,6 +497,27 @@ describe("smart", () => {
     expect(verdictOf(smartHealth, pending(9), { memory, nowSeconds: noon + 90_000 }).status).toBe("ok");
   });
 
+  test("a disk that was taken out, changed or is ignored has no grown counters", () => {
+    const { memory } = grade(smartHealth, pending(8), { nowSeconds: noon });
+    const grown = grade(smartHealth, pending(9), { memory, nowSeconds: noon + 600 });
+    expect(grown.findings).toHaveLength(1);
+    const later = { memory: grown.memory, nowSeconds: noon + 700 };
+    const other: Families = { aami_smart_device_state: [[{ device: "sdb", state: "ok" }, 1]] };
+    expect(verdictOf(smartHealth, other, later).status).toBe("ok");
+    expect(verdictOf(smartHealth, join(pending(9), other), { ...later, parameters: { ignore: ["sda"] } }).status).toBe(
+      "ok",
+    );
+    const of = (serial: string): Families => ({ smartctl_device: [[{ ...disk, serial_number: serial }, 1]] });
+    const before = grade(smartHealth, join(pending(1), of("S1")), { nowSeconds: noon }).memory;
+    const changed = { memory: before, nowSeconds: noon + 600 };
+    expect(verdictOf(smartHealth, join(pending(7), of("S2")), changed).status).toBe("ok");
+    expect(verdictOf(smartHealth, join(pending(7), of("S1")), changed).status).toBe("warning");
+    // One that does not answer now is the same disk.
+    const seen = grade(smartHealth, join(pending(7), of("S1")), changed).memory;
+    const silent = { memory: seen, nowSeconds: noon + 700 };
+    expect(verdictOf(smartHealth, state("timeout"), silent)).toMatchObject({ status: "warning" });
+  });
+
   test("no disk, no check; ignored disks are none", () => {
     expect(grade(smartHealth, {}).absent).toBe("no disk with SMART");
     expect(grade(smartHealth, state("stuck"), { parameters: { ignore: ["sda"] } }).absent).toBeDefined();

@@ -275,6 +275,21 @@ describe("d_state", () => {
     expect(verdictOf(dState, blocked("fio"), { memory, nowSeconds: noon + 300 }).status).toBe("warning");
   });
 
+  test("with looks far apart as well", () => {
+    let memory = grade(dState, blocked("fio"), { nowSeconds: noon }).memory;
+    for (const minutes of [5, 10])
+      memory = grade(dState, blocked("fio"), { memory, nowSeconds: noon + minutes * 60 }).memory;
+    expect(verdictOf(dState, blocked("fio"), { memory, nowSeconds: noon + 900 })).toMatchObject({
+      status: "warning",
+      summary: "fio (pid 812): in uninterruptible sleep for 15 min",
+    });
+  });
+
+  test("what was waiting before hours without a look is not known to have waited all the time", () => {
+    const memory = grade(dState, blocked("fio"), { nowSeconds: noon }).memory;
+    expect(verdictOf(dState, blocked("fio"), { memory, nowSeconds: noon + 7200 }).status).toBe("ok");
+  });
+
   test("the same number with another start is another process", () => {
     const memory = grade(dState, blocked("fio"), { nowSeconds: noon }).memory;
     expect(verdictOf(dState, blocked("fio", 99), { memory, nowSeconds: noon + 120 }).status).toBe("ok");
