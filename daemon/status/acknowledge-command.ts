@@ -1,6 +1,5 @@
 import type { CommandDef } from "citty";
 import { existsSync } from "node:fs";
-import { userInfo } from "node:os";
 import { ExitCode, ExitError } from "../../runtime/exit.ts";
 import { errnoOf } from "../../collectors/read.ts";
 import { controlSocketOf } from "../control.ts";
@@ -22,7 +21,7 @@ export const acknowledgeCommand: CommandDef = {
       required: false,
       description: 'What the finding is about ("GPU 0000:3b:00"); all of the check without it',
     },
-    note: { type: "string", description: "What was done", valueHint: "TEXT", default: "" },
+    note: { type: "string", description: "What was done", valueHint: "TEXT" },
     by: { type: "string", description: "Who did it; you, if not given", valueHint: "NAME" },
     undo: { type: "boolean", description: "Take it back: what was acknowledged is judged again" },
     "state-directory": {
@@ -38,7 +37,7 @@ export const acknowledgeCommand: CommandDef = {
       check: String(check),
       ...(subject !== undefined && { subject: String(subject) }),
       by: printable(typeof by === "string" && by !== "" ? by : whoAmI()).slice(0, 64),
-      note: printable(String(note)).slice(0, 300),
+      note: printable(typeof note === "string" ? note : "").slice(0, 300),
       undo: undo === true,
     };
     const answer = await ask(String(args["state-directory"]), request);
@@ -48,7 +47,9 @@ export const acknowledgeCommand: CommandDef = {
 
 /** Who has become root is asked for by their own name. */
 function whoAmI(): string {
-  return process.env["SUDO_USER"] ?? userInfo().username;
+  const { SUDO_USER: sudo, LOGNAME: login, USER: user } = process.env;
+  const uid = process.getuid?.();
+  return [sudo, login, user].find((name) => name !== undefined && name !== "") ?? (uid === 0 ? "root" : `uid ${uid}`);
 }
 
 async function ask(stateDirectory: string, request: AcknowledgeRequest): Promise<AcknowledgeAnswer> {

@@ -266,15 +266,15 @@ function eventSection(events: readonly EventView[], nowMs: number): Html | undef
         <td class="nowrap">
           <span class="state ${severity === "fatal" ? "critical" : severity}">${severity}</span>
         </td>
-        <td>${kind}${code === undefined ? "" : ` ${code}`}</td>
-        <td>${device}</td>
+        <td class="nowrap">${kind}${code === undefined ? "" : ` ${code}`}</td>
+        <td class="nowrap">${device}</td>
         <td>${message}</td>
       </tr>`,
   );
   if (shown.length === 0) return undefined;
   return html`<h2>Latest events of the hardware</h2>
     <div class="scroll">
-      <table>
+      <table class="events">
         <thead>
           <tr>
             <th>When</th>

@@ -240,12 +240,14 @@ export interface Advice {
 
 const subjectsNamed = 3;
 
-/** What to do, the worst finding's first, each once. */
+/** What to do, the worst finding's first, each once. Of one subject the worst finding decides. */
 export function toAdvice({ action = "none", findings = [] }: CheckView): Advice[] {
-  const byAction = Map.groupBy(findings, (finding) => finding.action);
+  const worst = new Map<string, Finding>();
+  for (const finding of findings) if (!worst.has(finding.subject)) worst.set(finding.subject, finding);
+  const byAction = Map.groupBy(worst.values(), (finding) => finding.action);
   const all = [...new Set([action, ...byAction.keys()])].filter((each) => each !== "none");
   return all.map((each) => {
-    const subjects = [...new Set((byAction.get(each) ?? []).map(({ subject }) => subject))];
+    const subjects = (byAction.get(each) ?? []).map(({ subject }) => (subject === "" ? "the node" : subject));
     const more = subjects.length - subjectsNamed;
     const named = subjects.slice(0, subjectsNamed).join(", ");
     return { action: each, about: all.length === 1 ? "" : more > 0 ? `${named} and ${more} more` : named };

@@ -28,6 +28,7 @@ function createKernelLog(workspace: Workspace) {
   };
 }
 
+/** As somebody who has become root by sudo. */
 async function aami(workspace: Workspace, ...args: readonly string[]) {
   const command = [await ensureBinary(), ...args, "--state-directory", workspace.file("state")];
   const child = Bun.spawn(command, { env: { ...process.env, SUDO_USER: "ada" }, stdout: "pipe", stderr: "pipe" });

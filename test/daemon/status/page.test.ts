@@ -3,7 +3,7 @@ import type { NodeView } from "../../../daemon/node/status.ts";
 import { renderStatusPage } from "../../../daemon/status/page.ts";
 import { renderStatusText } from "../../../daemon/status/text.ts";
 import type { CheckResult } from "../../../checks/check.ts";
-import { overallStatus, type StatusView, toCheckView } from "../../../daemon/status/view.ts";
+import { overallStatus, type StatusView, toAdvice, toCheckView } from "../../../daemon/status/view.ts";
 import { defineBuiltinCheck } from "../../checks/builtin/grading.ts";
 import { checkView, statusView } from "./views.ts";
 
@@ -135,6 +135,29 @@ const fleetNode = {
   },
   events: [],
 } satisfies NodeView;
+
+test("of one subject the worst finding decides what to do", () => {
+  const warning = { status: "warning", action: "check_application" } as const;
+  const findings = [
+    { status: "critical", subject: "GPU 1", summary: "Xid 79", action: "reboot" },
+    { ...warning, subject: "GPU 1", summary: "Xid 94" },
+    { ...warning, subject: "", summary: "out of memory" },
+    ...["a", "b", "c", "d"].map((subject) => ({
+      ...warning,
+      subject,
+      summary: "hung",
+      action: "inspect_hardware" as const,
+    })),
+  ] as const;
+  expect(toAdvice(checkView("x", { action: "reboot", findings }))).toEqual([
+    { action: "reboot", about: "GPU 1" },
+    { action: "check_application", about: "the node" },
+    { action: "inspect_hardware", about: "a, b, c and 1 more" },
+  ]);
+  expect(toAdvice(checkView("x", { action: "reboot", findings: findings.slice(0, 2) }))).toEqual([
+    { action: "reboot", about: "" },
+  ]);
+});
 
 describe("what there is to say about the control server", () => {
   test.each<[string, NodeView | undefined, readonly string[]]>([
