@@ -55,9 +55,14 @@ function readConfigText(file: string, missing: "error" | "empty"): string {
 
 /**
  * YAML text to a value of `schema` with its defaults filled in. Types are not bent ("yes" is no boolean); unknown and
- * repeated keys are errors. The keyword `expects` says in a message what a pattern stands for. A property with `secret: true` in its schema is never repeated in a message.
+ * repeated keys are errors; `bend` is for a format that other programs read otherwise. The keyword `expects` says in a message what a pattern stands for. A property with `secret: true` in its schema is never repeated in a message.
  */
-export function parseConfig<Schema extends TSchema>(schema: Schema, text: string, file: string): Static<Schema> {
+export function parseConfig<Schema extends TSchema>(
+  schema: Schema,
+  text: string,
+  file: string,
+  bend: (schema: TSchema, given: unknown) => unknown = (_, given) => given,
+): Static<Schema> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const at = (offset: number): { line: number; column: number } => {
@@ -70,7 +75,7 @@ export function parseConfig<Schema extends TSchema>(schema: Schema, text: string
       document.errors.map((error) => ({ ...at(error.pos[0]), message: error.message })),
     );
   }
-  const given: unknown = document.toJS() ?? {};
+  const given = bend(schema, document.toJS() ?? {});
   const value = Value.Default(schema, Value.Clone(given));
   const problems = [...Value.Errors(schema, value)]
     .filter((error, index, all) => all.findIndex((other) => other.path === error.path) === index)

@@ -2,8 +2,8 @@ import { type Static, type TSchema, Type } from "@sinclair/typebox";
 
 const optional = <T extends TSchema>(schema: T) => Type.Optional(schema);
 const file = (what: string) =>
-  Type.String({ minLength: 1, description: `${what}; relative paths start at this file.` });
-const inline = (what: string) => Type.String({ minLength: 1, description: `${what}, PEM, in place of the file.` });
+  Type.String({ description: `${what}; relative paths start at this file. Empty for none.` });
+const inline = (what: string) => Type.String({ description: `${what}, PEM, where there is no file.` });
 const oneOf = <const T extends readonly string[]>(values: T, description: string) =>
   Type.Union(
     values.map((value) => Type.Literal(value)),
@@ -17,6 +17,7 @@ export const clientAuthTypes = [
   "RequireClientCert",
   "VerifyClientCertIfGiven",
   "RequireAndVerifyClientCert",
+  "",
 ] as const;
 export const tlsVersions = ["TLS10", "TLS11", "TLS12", "TLS13"] as const;
 
@@ -72,7 +73,9 @@ export const WebConfigSchema = Type.Object(
       Type.Object(
         {
           interval: optional(
-            Type.Union([Type.String(), Type.Number()], { description: "Time for one request, e.g. 1s." }),
+            Type.Union([Type.String(), Type.Number()], {
+              description: "Time for one request, e.g. 1s; a bare number is nanoseconds.",
+            }),
           ),
           burst: optional(Type.Integer({ minimum: 0, description: "Requests that may come at once. Default 0." })),
         },

@@ -138,7 +138,7 @@ function refuse(socket: TLSSocket, policy: ClientPolicy): string | undefined {
     return policy.required ? "no client certificate" : undefined;
   }
   if (policy.verified && !socket.authorized) return `client certificate: ${String(socket.authorizationError)}`;
-  if (policy.allowedNames.length === 0) return undefined;
+  if (policy.allowedNames === undefined) return undefined;
   const names = subjectNames(certificate.subjectaltname ?? "");
   return policy.allowedNames.some((name) => names.includes(name)) ? undefined : "no allowed name in client certificate";
 }

@@ -1,4 +1,4 @@
-import { createSecureContext, type SecureContextOptions, type SecureVersion } from "node:tls";
+import { createSecureContext, getCACertificates, type SecureContextOptions, type SecureVersion } from "node:tls";
 import type { TlsServerConfig } from "./schema.ts";
 
 /** What a connection must show before it may send a request. */
@@ -6,8 +6,8 @@ export interface ClientPolicy {
   readonly request: boolean;
   readonly required: boolean;
   readonly verified: boolean;
-  /** Empty: any name will do. */
-  readonly allowedNames: readonly string[];
+  /** Undefined: any name will do. */
+  readonly allowedNames: readonly string[] | undefined;
 }
 
 export interface TlsOptions {
@@ -51,10 +51,11 @@ const cipherSuites: Readonly<Record<string, string>> = {
 const tls13Suites = new Set(["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"]);
 
 /**
- * The settings of node:tls for a tls_server_config section. `read` gives the content of a file named in it. Throws an
+ * The settings of node:tls for a tls_server_config section, undefined for one that asks for no TLS. `read` gives the content of a file named in it. Throws an
  * Error that names the setting; a certificate and key that do not belong together are found here, not at a handshake.
  */
-export function toTlsOptions(config: TlsServerConfig, read: (path: string) => string): TlsOptions {
+export function toTlsOptions(config: TlsServerConfig, read: (path: string) => string): TlsOptions | undefined {
+  if (!switches.some((key) => (config[key] ?? "") !== "")) return undefined;
   const cert = oneSource(config, "cert", read) ?? missing("cert");
   const key = oneSource(config, "key", read) ?? missing("key");
   const ca = oneSource(config, "client_ca", read);
@@ -62,13 +63,12 @@ export function toTlsOptions(config: TlsServerConfig, read: (path: string) => st
   if (ca !== undefined && !policy.request) {
     throw new Error("client_ca is set, but client_auth_type asks clients for no certificate");
   }
-  if (ca === undefined && policy.verified) {
-    throw new Error(`client_auth_type ${config.client_auth_type} needs client_ca_file or client_ca`);
-  }
+  // Like Go, which asks the machine's authorities where none are named.
+  const authorities = ca ?? (policy.verified ? getCACertificates("system") : undefined);
   const context: SecureContextOptions = {
     cert,
     key,
-    ...(ca === undefined ? {} : { ca }),
+    ...(authorities === undefined ? {} : { ca: authorities }),
     minVersion: versions[config.min_version ?? "TLS12"] ?? "TLSv1.2",
     maxVersion: versions[config.max_version ?? "TLS13"] ?? "TLSv1.3",
     ...translated("curve_preferences", config.curve_preferences, curves, "ecdhCurve"),
@@ -87,13 +87,15 @@ export function toTlsOptions(config: TlsServerConfig, read: (path: string) => st
   return { context, clients: policy };
 }
 
+/** Any of these, and the section means TLS. */
+const switches = ["cert", "cert_file", "key", "key_file", "client_ca", "client_ca_file", "client_auth_type"] as const;
+
 type Source = "cert" | "key" | "client_ca";
 
 function oneSource(config: TlsServerConfig, name: Source, read: (path: string) => string): string | undefined {
-  const path = config[`${name}_file`];
-  const inline = config[name];
-  if (path !== undefined && inline !== undefined) throw new Error(`${name}_file and ${name} are both set`);
-  return path === undefined ? inline : read(path);
+  const { [`${name}_file` as const]: path = "", [name]: inline = "" } = config;
+  if (path !== "") return read(path);
+  return inline === "" ? undefined : inline;
 }
 
 function missing(name: "cert" | "key"): never {
@@ -101,12 +103,12 @@ function missing(name: "cert" | "key"): never {
 }
 
 function clientPolicy(config: TlsServerConfig): ClientPolicy {
-  const type = config.client_auth_type ?? "NoClientCert";
+  const type = config.client_auth_type ?? "";
   return {
-    request: type !== "NoClientCert",
+    request: type !== "NoClientCert" && type !== "",
     required: type.startsWith("Require"),
     verified: type === "VerifyClientCertIfGiven" || type === "RequireAndVerifyClientCert",
-    allowedNames: config.client_allowed_sans ?? [],
+    allowedNames: config.client_allowed_sans,
   };
 }
 

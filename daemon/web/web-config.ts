@@ -4,6 +4,7 @@ import { parseConfig } from "../../runtime/config.ts";
 import { ExitCode, ExitError } from "../../runtime/exit.ts";
 import { describeError } from "../../runtime/log.ts";
 import { type BasicAuth, bcryptProblem, createBasicAuth } from "./basic-auth.ts";
+import { bendToGo } from "./go-yaml.ts";
 import { createRateLimit, parseGoDuration, type RateLimit } from "./rate-limit.ts";
 import { type WebConfigFileContent, WebConfigSchema } from "./schema.ts";
 import { type TlsOptions, toTlsOptions } from "./tls-options.ts";
@@ -31,11 +32,11 @@ export interface WebConfigReading {
 export async function readWebConfig(file: string): Promise<WebConfigReading> {
   const files = [file];
   try {
-    const content = parseConfig(WebConfigSchema, await readText(file), file);
+    const content = parseConfig(WebConfigSchema, await readText(file), file, bendToGo);
     const { cert_file, key_file, client_ca_file } = content.tls_server_config ?? {};
     const beside = new Map<string, string>();
     for (const path of [cert_file, key_file, client_ca_file]) {
-      if (path === undefined) continue;
+      if (path === undefined || path === "") continue;
       const full = resolve(dirname(file), path);
       files.push(full);
       beside.set(path, await readText(full));
@@ -64,7 +65,7 @@ function toWebConfig(content: WebConfigFileContent, read: (path: string) => stri
   }
   const headers = Object.entries(content.http_server_config?.headers ?? {}).filter(([, value]) => value !== "");
   return {
-    tls: content.tls_server_config === undefined ? undefined : toTlsOptions(content.tls_server_config, read),
+    tls: toTlsOptions(content.tls_server_config ?? {}, read),
     http2: content.http_server_config?.http2 ?? true,
     headers: Object.fromEntries(headers) as Record<string, string>,
     auth: Object.keys(users).length === 0 ? undefined : createBasicAuth(users),
@@ -74,7 +75,7 @@ function toWebConfig(content: WebConfigFileContent, read: (path: string) => stri
 
 function toRateLimit(content: WebConfigFileContent["rate_limit"]): RateLimit {
   const interval = content?.interval ?? 0;
-  const intervalSeconds = typeof interval === "number" ? interval : parseGoDuration(interval);
+  const intervalSeconds = typeof interval === "number" ? interval / 1e9 : parseGoDuration(interval);
   if (intervalSeconds === undefined) throw new Error(`rate_limit.interval: "${interval}" is not a duration such as 1s`);
   return createRateLimit({ intervalSeconds, burst: content?.burst ?? 0 });
 }

@@ -8,6 +8,7 @@ import { guard } from "../../../daemon/web/guard.ts";
 import { listenTls, type TlsListenOptions } from "../../../daemon/web/tls-listener.ts";
 import { openWebConfigSource } from "../../../daemon/web/web-config-source.ts";
 import { silentLogger } from "../../../runtime/log.ts";
+import { waitFor } from "../../harness/wait.ts";
 import { createCertificates } from "./certificates.ts";
 
 const certificates = createCertificates();
@@ -107,6 +108,14 @@ describe("client certificates", () => {
     ["optional and missing", verify.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven"), {}, 200],
     ["allowed name", `${verify}  client_allowed_sans: ["spiffe://x/prometheus"]\n`, client, 200],
     ["other name", `${verify}  client_allowed_sans: ["example"]\n`, client, "refused"],
+    ["no allowed name at all", `${verify}  client_allowed_sans: []\n`, client, "refused"],
+    ["optional, the machine's own authorities", `${server}  client_auth_type: VerifyClientCertIfGiven\n`, {}, 200],
+    [
+      "required, and not from the machine's own authorities",
+      `${server}  client_auth_type: RequireAndVerifyClientCert\n`,
+      client,
+      "refused",
+    ],
     ["any certificate, none given", `${server}  client_auth_type: RequireAnyClientCert\n`, {}, "refused"],
     ["any certificate, one given", `${server}  client_auth_type: RequireAnyClientCert\n`, client, 200],
   ])("%s", async (_, text, credentials, expected) => {
@@ -123,8 +132,11 @@ test("a replaced certificate is used for the next connection", async () => {
   await using listener = await listen(server);
   expect((await handshake(listener.port)).name).toBe("server");
   writeFileSync(listener.file, server.replaceAll("server.", "renewed."));
-  await get(listener.url);
-  expect((await handshake(listener.port)).name).toBe("renewed");
+  // The file is looked at from time to time, and a request that comes then takes the new certificate.
+  await waitFor("the new certificate", async () => {
+    await get(listener.url);
+    return (await handshake(listener.port)).name === "renewed";
+  });
 });
 
 test("clients are asked for their certificate after the server's was replaced too", async () => {
@@ -132,8 +144,10 @@ test("clients are asked for their certificate after the server's was replaced to
   await using listener = await listen(verify);
   expect((await get(listener.url, client)).status).toBe(200);
   writeFileSync(listener.file, verify.replaceAll("server.", "renewed."));
-  await get(listener.url, client);
-  expect((await handshake(listener.port, client)).name).toBe("renewed");
+  await waitFor("the new certificate", async () => {
+    await get(listener.url, client);
+    return (await handshake(listener.port, client)).name === "renewed";
+  });
   expect((await get(listener.url, client)).status).toBe(200);
   expect(await get(listener.url).catch(() => "refused")).toBe("refused");
 });
@@ -147,7 +161,7 @@ test("passwords, headers and a broken file over TLS", async () => {
   expect(refused.headers.get("www-authenticate")).toBe("Basic");
   expect(refused.headers.get("x-frame-options")).toBe("deny");
   writeFileSync(listener.file, "tls_server_config: [\n");
-  expect((await get(listener.url)).status).toBe(500);
+  await waitFor("the broken file to be seen", async () => (await get(listener.url)).status === 500);
 });
 
 test("plain HTTP is told what is wrong", async () => {

@@ -34,7 +34,6 @@ describe("a web configuration that is refused", () => {
       /web\.yml:1:1: unknown key "tls_server_configs"; did you mean "tls_server_config"\?/,
     ],
     ["no key", "tls_server_config:\n  cert_file: server.pem\n", /needs key_file or key/],
-    ["file and inline", `${tls}  cert: x\n`, /cert_file and cert are both set/],
     ["no such file", "tls_server_config:\n  cert_file: none.pem\n  key_file: server.key\n", /none\.pem/],
     [
       "foreign key",
@@ -42,11 +41,6 @@ describe("a web configuration that is refused", () => {
       /certificate and key cannot be used/,
     ],
     ["CA without policy", `${tls}  client_ca_file: ca.pem\n`, /client_ca is set, but client_auth_type asks/],
-    [
-      "policy without CA",
-      `${tls}  client_auth_type: RequireAndVerifyClientCert\n`,
-      /needs client_ca_file or client_ca/,
-    ],
     ["unknown policy", `${tls}  client_auth_type: Sometimes\n`, /expected one of "NoClientCert"/],
     ["unknown version", `${tls}  min_version: SSL3\n`, /expected one of "TLS10"/],
     ["unknown suite", `${tls}  cipher_suites: [RC4]\n`, /cipher_suites: "RC4" is not one of/],
@@ -68,6 +62,35 @@ describe("a web configuration that is refused", () => {
     }
     expect(message).toContain("basic_auth_users.alice");
     expect(message).not.toContain("12345678");
+  });
+});
+
+describe("what Go's YAML takes, and files in use have", () => {
+  test.each([
+    ["sections without content", "tls_server_config:\nbasic_auth_users:\nhttp_server_config:\n  headers:\n", {}],
+    ["a TLS section that asks for none", "tls_server_config: { cert_file: '', min_version: TLS12 }\n", {}],
+    ["a boolean of YAML 1.1", "http_server_config: { http2: off }\n", { http2: false }],
+    [
+      "a number where a text is wanted",
+      "http_server_config: { headers: { X-XSS-Protection: 0 } }\n",
+      { headers: { "X-XSS-Protection": "0" } },
+    ],
+  ])("%s", async (_, text, expected) => {
+    expect(await read(text)).toMatchObject({ tls: undefined, http2: true, headers: {}, auth: undefined, ...expected });
+  });
+
+  test("a file wins over inline content, and empty names are none", async () => {
+    const config = await read(`${tls}  cert: nonsense\n  client_ca_file: ""\n  client_auth_type: ""\n`);
+    expect(config.tls?.context.cert).toBe(certificates.read("server.pem"));
+    expect(config.tls?.clients.request).toBe(false);
+  });
+
+  test("an interval without a unit is nanoseconds", async () => {
+    const { rateLimit } = await read("rate_limit: { interval: 3600000000000, burst: 1 }\n");
+    expect([rateLimit.admit(), rateLimit.admit()]).toEqual([true, false]);
+    const { rateLimit: fast } = await read("rate_limit: { interval: 1, burst: 1 }\n");
+    expect(fast.admit()).toBe(true);
+    await waitFor("the next nanosecond", () => fast.admit());
   });
 });
 
