@@ -359,11 +359,10 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
   const nextDue = (): number => {
     let due = jobs.nextDeadline();
     for (const worker of workers) {
-      const { given, ready, silent } = worker;
+      const { given, ready } = worker;
       if (!ready) due = Math.min(due, worker.startedAt + startDeadlineMs);
-      // Looked at three times as often: what it has begun stays in the pipe until somebody looks.
-      else if (given.size > 0 && !silent)
-        due = Math.min(due, Math.max(worker.heardAt, worker.judgedAt) + patienceMs / 3);
+      // Looked at three times as often: what it has begun, or floods us with, stays in the pipe until somebody looks.
+      else if (given.size > 0) due = Math.min(due, Math.max(worker.heardAt, worker.judgedAt) + patienceMs / 3);
       else if (given.size === 0 && workers.size > 1) due = Math.min(due, worker.idleSince + spareIdleMs);
       for (const { deadlineAt, expired } of given.values()) if (!expired) due = Math.min(due, deadlineAt);
     }

@@ -244,13 +244,19 @@ describe("probe pool", () => {
     expect(alive.status).toBe("done");
   });
 
-  test("a process that floods the pipe is ended and its job fails", async () => {
+  test.each([
+    ["at once", 0],
+    ["when it has been passed over", 1000],
+  ])("a process that floods the pipe %s is ended and its job fails", async (_when, milliseconds) => {
     const pool = openPool();
-    const outcome = await pool.run("flood", {}, generous);
+    const startedAt = performance.now();
+    const outcome = await pool.run("flood", { milliseconds }, generous);
     expect(outcome).toEqual({
       status: "failed",
       error: "unreadable answer of the probe process: a header line is too long",
     });
+    // Not at its deadline.
+    expect(performance.now() - startedAt).toBeLessThan(generous.deadlineMs / 2);
     expect((await pool.run("echo", 1, generous)).status).toBe("done");
   });
 

@@ -38,7 +38,8 @@ const handlers: JobHandlers = {
     process.kill(process.pid, "SIGKILL");
     return {};
   },
-  flood: () => {
+  flood: (params) => {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, (params as Params).milliseconds);
     const line = Buffer.alloc(4096, 0x78);
     for (;;) writeSync(3, line);
   },
