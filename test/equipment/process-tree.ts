@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { isErrno } from "../../collectors/read.ts";
 import { waitFor } from "../harness/wait.ts";
 
 export interface Resources {
@@ -24,7 +25,7 @@ export function countTree(pid: number): Resources {
       total.bytes += bytes;
       for (const child of children.filter(Boolean)) add(Number(child));
     } catch (error) {
-      if (!["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+      if (!isErrno(error, "ENOENT", "ESRCH")) throw error;
     }
   };
   add(pid);
@@ -34,6 +35,29 @@ export function countTree(pid: number): Resources {
 function anonymousBytes(pid: number): number {
   const kibibytes = /^Anonymous:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1];
   return Number(kibibytes ?? 0) * 1024;
+}
+
+/** Descriptors of a process that are connections to this port of its own. */
+export function countConnections(pid: number, port: number): number {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const rows = readFileSync(`/proc/${pid}/net/tcp`, "utf8").trim().split("\n").slice(1);
+  const inodes = rows
+    .map((row) => row.trim().split(/\s+/))
+    .flatMap(([, address = "", , state, , , , , , inode]) =>
+      // 0A is the listener itself.
+      address.endsWith(local) && state !== "0A" ? [`socket:[${inode}]`] : [],
+    );
+  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readLink(`/proc/${pid}/fd/${fd}`));
+  return links.filter((link) => inodes.includes(link)).length;
+}
+
+function readLink(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return ""; // closed meanwhile
+    throw error;
+  }
 }
 
 /** The most that a tree of processes has of each while it does this a few times. */
