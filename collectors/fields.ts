@@ -18,12 +18,14 @@ export function splitFields(line: string): string[] {
 
 /** The lines of a file that are not blank. */
 export function splitLines(text: string): string[] {
-  return text.split("\n").filter((line) => line.length > 0 && line.trim() !== "");
+  return text.split("\n").filter((line) => line.charCodeAt(0) > 32 || line.trim() !== "");
 }
 
 /** A decimal or 0x number as the kernel prints it; throws on anything else, an empty text included. */
 export function parseNumber(text: string | undefined): number {
-  const value = text === undefined || text.trim() === "" ? Number.NaN : Number(text);
+  const number = Number(text);
+  // Number() makes 0 of nothing at all.
+  const value = number === 0 && text?.trim() === "" ? Number.NaN : number;
   if (Number.isNaN(value)) throw new Error(`not a number: ${JSON.stringify(text ?? "")}`);
   return value;
 }

@@ -1,11 +1,12 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { defineCollector, type Labels, type MetricFamily } from "./collector.ts";
 import { createDeviceFilter, deprecatedPattern, pickRenamed } from "./device-filter.ts";
-import { counter, createFamilySet, type FamilyHead, type FamilySet } from "./families.ts";
+import { counter, createFamilySet, type FamilySet } from "./families.ts";
 import type { Host } from "./host.ts";
 import { addAddressInfo } from "./netdev-addresses.ts";
 import { type DeviceCounters, parseNetDev, toCounters, toLegacyNames } from "./netdev-counters.ts";
 import { readAttribute, readText } from "./read.ts";
+import { remember } from "./remember.ts";
 import { readLinks } from "./rtnetlink.ts";
 
 const Options = Type.Object(
@@ -93,13 +94,4 @@ function addCounters(out: FamilySet, labels: Labels, counters: DeviceCounters["c
   for (const [name, value] of counters) out.add(toFamily(name), labels, value);
 }
 
-// The kernel has some forty names, the same for every device.
-const families = new Map<string, FamilyHead>();
-
-function toFamily(name: string): FamilyHead {
-  const known = families.get(name);
-  if (known !== undefined) return known;
-  const family = counter(`node_network_${name}_total`, `Network device statistic ${name}.`);
-  families.set(name, family);
-  return family;
-}
+const toFamily = remember((name) => counter(`node_network_${name}_total`, `Network device statistic ${name}.`));

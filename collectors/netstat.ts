@@ -1,10 +1,11 @@
 import { Type } from "@sinclair/typebox";
 import { defineCollector } from "./collector.ts";
-import { createFamilySet, type FamilySet } from "./families.ts";
+import { createFamilySet, type FamilyHead, type FamilySet, untyped } from "./families.ts";
 import { parseNumber, splitFields, toMetricName } from "./fields.ts";
 import type { Host } from "./host.ts";
 import { compilePattern } from "./pattern.ts";
 import { readAttribute } from "./read.ts";
+import { remember } from "./remember.ts";
 
 const defaultFields =
   "^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)" +
@@ -46,44 +47,38 @@ export const netstat = defineCollector({
   },
 });
 
-interface Field {
+interface Column {
   readonly index: number;
-  readonly name: string;
-  readonly help: string;
+  readonly family: FamilyHead;
 }
 
+/** What is wanted of a file whose names are the same at every scrape, so that each is matched once. */
 interface FieldSelector {
-  /** The wanted columns under a header line, which is the same at every scrape and so matched only once. */
-  columns(header: string): readonly Field[];
-  /** One wanted field, or undefined. */
-  field(protocol: string, field: string, index?: number): Field | undefined;
+  /** The wanted columns under a header line. */
+  columns(header: string): readonly Column[];
+  /** The family of a name of snmp6 that is wanted: "Ip6InReceives", whose protocol ends with its 6. */
+  snmp6(name: string): FamilyHead | undefined;
 }
 
 export function createFieldSelector(pattern: string): FieldSelector {
   const wanted = compilePattern(pattern, "--collector.netstat.fields");
-  const columnsOf = new Map<string, readonly Field[]>();
-  const fieldOf = new Map<string, Field | undefined>();
-  const field = (protocol: string, column: string, index = 0): Field | undefined => {
-    const key = `${protocol}_${column}`;
-    if (!fieldOf.has(key)) {
-      const found = { index, name: `node_netstat_${toMetricName(key)}`, help: `Statistic ${protocol}${column}.` };
-      fieldOf.set(key, wanted.test(key) ? found : undefined);
-    }
-    return fieldOf.get(key);
+  const select = (protocol: string, field: string): FamilyHead | undefined => {
+    const key = `${protocol}_${field}`;
+    if (!wanted.test(key)) return undefined;
+    return untyped(`node_netstat_${toMetricName(key)}`, `Statistic ${protocol}${field}.`);
   };
   return {
-    field,
-    columns: (header) => {
-      let columns = columnsOf.get(header);
-      if (columns === undefined) {
-        const [protocol = "", ...names] = header.split(" ");
-        columns = names
-          .map((name, index) => field(protocol.slice(0, -1), name, index + 1))
-          .filter((column) => column !== undefined);
-        columnsOf.set(header, columns);
-      }
-      return columns;
-    },
+    columns: remember((header) => {
+      const [protocol = "", ...names] = header.split(" ");
+      return names.flatMap((name, index) => {
+        const family = select(protocol.slice(0, -1), name);
+        return family === undefined ? [] : [{ family, index: index + 1 }];
+      });
+    }),
+    snmp6: remember((name) => {
+      const six = name.indexOf("6");
+      return six < 0 ? undefined : select(name.slice(0, six + 1), name.slice(six + 1));
+    }),
   };
 }
 
@@ -98,11 +93,11 @@ export function addPairs(out: FamilySet, text: string, { select, host }: Reading
     const columns = select.columns(lines[line] ?? "");
     if (columns.length === 0) continue;
     const values = (lines[line + 1] ?? "").split(" ");
-    for (const { name, help, index } of columns) {
+    for (const { family, index } of columns) {
       try {
-        out.untyped(name, help, parseNumber(values[index]));
+        out.add(family, {}, parseNumber(values[index]));
       } catch (error) {
-        host.skipped(name, error);
+        host.skipped(family.name, error);
       }
     }
   }
@@ -110,16 +105,13 @@ export function addPairs(out: FamilySet, text: string, { select, host }: Reading
 
 export function addSnmp6(out: FamilySet, text: string, { select, host }: Reading): void {
   for (const line of text.split("\n")) {
-    // "Ip6InReceives  42": the protocol ends with its 6.
-    const six = line.indexOf("6");
-    if (six < 0) continue;
-    const [key = "", value] = splitFields(line);
-    const field = select.field(key.slice(0, six + 1), key.slice(six + 1));
-    if (field === undefined) continue;
+    const [name = "", value] = splitFields(line);
+    const family = select.snmp6(name);
+    if (family === undefined) continue;
     try {
-      out.untyped(field.name, field.help, parseNumber(value));
+      out.add(family, {}, parseNumber(value));
     } catch (error) {
-      host.skipped(field.name, error);
+      host.skipped(family.name, error);
     }
   }
 }

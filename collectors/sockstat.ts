@@ -1,10 +1,11 @@
 import { Type } from "@sinclair/typebox";
 import { defineCollector } from "./collector.ts";
-import { createFamilySet, type FamilySet } from "./families.ts";
+import { createFamilySet, type FamilySet, gauge } from "./families.ts";
 import { parseNumber, splitLines, toMetricName } from "./fields.ts";
 import type { Host } from "./host.ts";
 import { pageSizeBytes } from "./libc.ts";
 import { readAttribute } from "./read.ts";
+import { remember } from "./remember.ts";
 
 /** Sockets in use per protocol: /proc/net/sockstat and sockstat6, each absent where its IP version is off. */
 export const sockstat = defineCollector({
@@ -54,18 +55,18 @@ interface SocketState {
   readonly pageSize: number;
 }
 
+const used = gauge("node_sockstat_sockets_used", "Number of IPv4 sockets in use.");
+const toFamily = remember((text) => {
+  const [protocol = "", state = ""] = text.split(" ");
+  return gauge(`node_sockstat_${toMetricName(protocol)}_${state}`, `Number of ${protocol} sockets in state ${state}.`);
+});
+
 function addState(out: FamilySet, { protocol, state, value, pageSize }: SocketState): void {
   if (protocol === "sockets") {
-    if (state === "used") out.gauge("node_sockstat_sockets_used", "Number of IPv4 sockets in use.", value);
+    if (state === "used") out.add(used, {}, value);
     return;
   }
   if (!states.has(state)) return;
-  const add = (name: string, amount: number): void =>
-    out.gauge(
-      `node_sockstat_${toMetricName(protocol)}_${name}`,
-      `Number of ${protocol} sockets in state ${name}.`,
-      amount,
-    );
-  add(state, value);
-  if (state === "mem") add("mem_bytes", value * pageSize);
+  out.add(toFamily(`${protocol} ${state}`), {}, value);
+  if (state === "mem") out.add(toFamily(`${protocol} mem_bytes`), {}, value * pageSize);
 }

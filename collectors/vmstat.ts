@@ -1,10 +1,11 @@
 import { Type } from "@sinclair/typebox";
 import { defineCollector, type MetricFamily } from "./collector.ts";
-import { createFamilySet } from "./families.ts";
+import { createFamilySet, type FamilyHead, untyped } from "./families.ts";
 import { parseNumber, toMetricName } from "./fields.ts";
 import type { Host } from "./host.ts";
 import { compilePattern } from "./pattern.ts";
 import { readText } from "./read.ts";
+import { remember } from "./remember.ts";
 
 /** Virtual memory counters of /proc/vmstat: one `name value` a line. */
 export const vmstat = defineCollector({
@@ -22,42 +23,39 @@ export const vmstat = defineCollector({
     { additionalProperties: false },
   ),
   create: ({ fields }) => {
-    const wanted = rememberAnswers(compilePattern(fields, "--collector.vmstat.fields"));
+    const select = createFieldSelector(compilePattern(fields, "--collector.vmstat.fields"));
     return {
-      collect: async (host) => parseVmstat(readText(`${host.procPath}/vmstat`), { wanted, host }),
+      collect: async (host) => parseVmstat(readText(`${host.procPath}/vmstat`), { select, host }),
     };
   },
 });
 
-// The file has some 200 fields, always the same: each is matched once.
-function rememberAnswers(pattern: { test(text: string): boolean }): (field: string) => boolean {
-  const answers = new Map<string, boolean>();
-  return (field) => {
-    let answer = answers.get(field);
-    if (answer === undefined) {
-      answer = pattern.test(field);
-      answers.set(field, answer);
-    }
-    return answer;
-  };
+type FieldSelector = (field: string) => FamilyHead | undefined;
+
+/** The family of a wanted field. The file has some 200, always the same: each is matched once. */
+export function createFieldSelector(wanted: { test(text: string): boolean }): FieldSelector {
+  return remember((field) =>
+    wanted.test(field)
+      ? untyped(`node_vmstat_${toMetricName(field)}`, `/proc/vmstat information field ${field}.`)
+      : undefined,
+  );
 }
 
 interface Reading {
-  readonly wanted: (field: string) => boolean;
+  readonly select: FieldSelector;
   readonly host: Pick<Host, "skipped">;
 }
 
-export function parseVmstat(text: string, { wanted, host }: Reading): MetricFamily[] {
+export function parseVmstat(text: string, { select, host }: Reading): MetricFamily[] {
   const out = createFamilySet();
   for (const line of text.split("\n")) {
     const space = line.indexOf(" ");
-    const field = line.slice(0, space);
-    if (space < 0 || !wanted(field)) continue;
+    const family = space < 0 ? undefined : select(line.slice(0, space));
+    if (family === undefined) continue;
     try {
-      const help = `/proc/vmstat information field ${field}.`;
-      out.untyped(`node_vmstat_${toMetricName(field)}`, help, parseNumber(line.slice(space + 1)));
+      out.add(family, {}, parseNumber(line.slice(space + 1)));
     } catch (error) {
-      host.skipped(`${field} in vmstat`, error);
+      host.skipped(`${line.slice(0, space)} in vmstat`, error);
     }
   }
   return out.list();

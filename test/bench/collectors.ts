@@ -27,49 +27,49 @@ const commandLine = parseCommandLine([...roots, ...options.flag]);
 if (commandLine.action === "print") throw new Error("flags that print");
 const { config } = commandLine.load();
 const onPage = collectorDefinitions.filter((definition) => !definition.background && !definition.forChecks);
-const names = new Set(onPage.map(({ name }) => name));
-const collectors = Object.fromEntries([...enabledCollectors(config)].filter(([name]) => names.has(name)));
+const known = new Set(onPage.map(({ name }) => name));
+const collectors = Object.fromEntries([...enabledCollectors(config)].filter(([name]) => known.has(name)));
 const { procfs: procPath, sysfs: sysPath, rootfs: rootPath, udev_data: udevDataPath } = config.paths;
 const jobs = createCollectJobs(collectorDefinitions, {
   paths: { procPath, sysPath, rootPath, udevDataPath },
   collectors,
 });
 
-interface Cost {
-  milliseconds: number;
-  series: number;
+/** The series of one run. */
+async function collect(name: string): Promise<number> {
+  const result = await jobs["collect"]?.(undefined, { job: `collect ${name}`, deadlineMs: 5000, step: () => {} });
+  return Number(result?.header?.["series"] ?? 0);
 }
-const costs = new Map<string, Cost>();
 
-async function round(): Promise<void> {
-  for (const name of Object.keys(collectors)) {
+const pauseMs = Number(options["pause-ms"]);
+
+/** Milliseconds of one run, less the pauses; asking for the time costs some microseconds itself. */
+async function measure(work: () => Promise<void>): Promise<{ user: number; system: number }> {
+  const total = { user: 0, system: 0 };
+  for (let count = 0; count < rounds; count++) {
     const before = process.cpuUsage();
-    const result = await jobs["collect"]?.(undefined, { job: `collect ${name}`, deadlineMs: 5000, step: () => {} });
-    const cost = costs.get(name) ?? { milliseconds: 0, series: 0 };
+    await work();
     const { user, system } = process.cpuUsage(before);
-    cost.milliseconds += (user + system) / 1000;
-    cost.series = Number(result?.header?.["series"] ?? 0);
-    costs.set(name, cost);
+    total.user += user;
+    total.system += system;
+    if (pauseMs > 0) await Bun.sleep(pauseMs);
   }
+  return { user: total.user / rounds / 1000, system: total.system / rounds / 1000 };
 }
 
+const names = Object.keys(collectors);
+const round = async (): Promise<void> => {
+  for (const name of names) await collect(name);
+};
 for (let count = 0; count < 100; count++) await round();
-costs.clear();
-let user = 0;
-let system = 0;
-for (let count = 0; count < rounds; count++) {
-  const before = process.cpuUsage();
-  await round();
-  const used = process.cpuUsage(before);
-  user += used.user;
-  system += used.system;
-  if (Number(options["pause-ms"]) > 0) await Bun.sleep(Number(options["pause-ms"]));
+const { user, system } = await measure(round);
+console.log(`all: user ${user.toFixed(2)} ms, system ${system.toFixed(2)} ms a round`);
+const costs = [];
+for (const name of names) {
+  const cost = await measure(async () => void (await collect(name)));
+  costs.push({ name, milliseconds: cost.user + cost.system, series: await collect(name) });
 }
-
-const rows = [...costs].sort(([, a], [, b]) => b.milliseconds - a.milliseconds);
-for (const [name, { milliseconds, series }] of rows) {
-  console.log(`${name.padEnd(24)} ${(milliseconds / rounds).toFixed(3)} ms  ${series} series`);
+for (const { name, milliseconds, series } of costs.sort((a, b) => b.milliseconds - a.milliseconds)) {
+  console.log(`${name.padEnd(24)} ${milliseconds.toFixed(3)} ms  ${series} series`);
 }
-const perRound = (microseconds: number): string => (microseconds / rounds / 1000).toFixed(2);
-console.log(`user ${perRound(user)} ms, system ${perRound(system)} ms a round`);
 process.exit();
