@@ -20,15 +20,18 @@ export const ExporterType = t.Union(
   ["node_exporter", "dcgm_exporter", "all_smi", "custom"].map((name) => t.Literal(name)),
   { description: "What answers on the port; the label `exporter_type` in service discovery." },
 );
+const Duration = t.String({ pattern: "^[1-9]\\d{0,5}(?:ms|s|m|h)$", description: "A duration such as 30s." });
 export const Exporter = t.Object(
   {
     type: ExporterType,
     port: t.Integer({ minimum: 1, maximum: 65535 }),
     enabled: t.Optional(t.Boolean({ default: true })),
     scheme: t.Optional(t.Union([t.Literal("http"), t.Literal("https")], { default: "http" })),
-    metrics_path: t.Optional(t.String({ pattern: "^/[^\\s?#]*$", maxLength: 256, default: "/metrics" })),
-    scrape_interval: t.Optional(t.String({ pattern: "^[1-9]\\d{0,5}(?:ms|s|m|h)$" })),
-    scrape_timeout: t.Optional(t.String({ pattern: "^[1-9]\\d{0,5}(?:ms|s|m|h)$" })),
+    metrics_path: t.Optional(
+      t.String({ pattern: "^/[^\\s?#]*$", maxLength: 256, default: "/metrics", description: "A path." }),
+    ),
+    scrape_interval: t.Optional(Duration),
+    scrape_timeout: t.Optional(Duration),
     config: t.Optional(t.Record(t.String(), t.Unknown())),
   },
   { additionalProperties: false },

@@ -3,6 +3,7 @@ import { Value, type ValueError, ValueErrorType } from "@sinclair/typebox/value"
 import { readFileSync } from "node:fs";
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from "yaml";
 import { ExitCode, ExitError } from "./exit.ts";
+import { expectationOf } from "./expectation.ts";
 import { describeError } from "./log.ts";
 import { closest } from "./suggest.ts";
 
@@ -127,24 +128,7 @@ function describeUnknownKey(error: ValueError, keys: readonly string[]): string 
   return `unknown key "${key}"${where}${hint}`;
 }
 
-/** A schema's own words for what it takes, keyword `expects`, are plainer than its pattern. */
-function expectationOf({ schema, message }: ValueError): string {
-  if (typeof schema["expects"] === "string") return `expected ${schema["expects"]}`;
-  const allowed = literalsOf(schema);
-  return allowed === undefined ? decapitalise(message) : `expected one of ${allowed.join(", ")}`;
-}
-
-function literalsOf(schema: TSchema): string[] | undefined {
-  const options = schema["anyOf"] as TSchema[] | undefined;
-  if (options === undefined || !options.every((option) => "const" in option)) return undefined;
-  return options.map((option) => JSON.stringify(option["const"]));
-}
-
 function shorten(value: unknown): string {
   const text = value === undefined ? "nothing" : JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
-}
-
-function decapitalise(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
 }

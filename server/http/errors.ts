@@ -1,3 +1,4 @@
+import { type ValueError, ValueErrorType } from "@sinclair/typebox/value";
 import { ValidationError as ElysiaValidationError } from "elysia";
 import {
   AppError,
@@ -7,6 +8,7 @@ import {
   UnavailableError,
   ValidationError,
 } from "../../protocol/errors.ts";
+import { expectationOf } from "../../runtime/expectation.ts";
 import { isUnavailable, isUnstorableText } from "../store/database.ts";
 
 /** The application error behind whatever was thrown, or undefined for what the caller must not learn about. */
@@ -34,9 +36,12 @@ function toValidationError(error: ElysiaValidationError): ValidationError {
   const detail = fault !== undefined && "path" in fault ? fault : undefined;
   const path = detail?.path.split("/").slice(1).join(".") ?? "";
   const field = path === "" ? error.type : path;
-  const problem = detail?.message ?? "is not valid";
-  const message = problem === "Unexpected property" ? `unknown field ${field}` : `${field}: ${decapitalise(problem)}`;
+  const message = detail === undefined ? `${field}: is not valid` : describe(field, detail);
   return new ValidationError(message, { details: { field, in: error.type } });
 }
 
-const decapitalise = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
+function describe(field: string, fault: ValueError): string {
+  if (fault.type === ValueErrorType.ObjectAdditionalProperties) return `unknown field ${field}`;
+  if (fault.type === ValueErrorType.ObjectRequiredProperty) return `${field} is missing`;
+  return `${field}: ${expectationOf(fault)}`;
+}

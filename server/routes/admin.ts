@@ -10,7 +10,10 @@ import { createRoutes, Id, IdParams, listing, missing, pageFields, toIso, toIsoO
 
 const NewAdminToken = t.Object(
   {
-    name: t.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,99}$" }),
+    name: t.String({
+      pattern: "^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,99}$",
+      description: "Letters, digits, spaces and `._@-`, beginning with a letter or digit; at most 100 characters.",
+    }),
     role: t.Union(roles.map((role) => t.Literal(role))),
     expires_in_seconds: t.Optional(t.Integer({ minimum: 60, maximum: 10 * 365 * 86400 })),
   },

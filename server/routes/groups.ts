@@ -20,8 +20,14 @@ import {
 } from "./common.ts";
 import { lifecycleRoutes } from "./lifecycle.ts";
 
-const Namespace = t.String({ pattern: "^[a-z0-9][a-z0-9_-]{0,62}$" });
-const Name = t.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$" });
+const Namespace = t.String({
+  pattern: "^[a-z0-9][a-z0-9_-]{0,62}$",
+  description: "Lower-case letters, digits, `_` and `-`; at most 63 characters.",
+});
+const Name = t.String({
+  pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+  description: "Letters, digits, `.`, `_` and `-`, beginning with a letter or digit; at most 100 characters.",
+});
 const Description = t.String({ maxLength: 500 });
 const Priority = t.Integer({ minimum: 0, maximum: 1000, description: "Higher wins; default 100." });
 const NewGroup = t.Object(

@@ -100,7 +100,7 @@ export function blobRoutes({ store, now, callerOf }: Services): AnyElysia {
       return new Response(content, { headers });
     },
     {
-      params: t.Object({ hash: t.String({ pattern: "^[0-9a-f]{64}$" }) }),
+      params: t.Object({ hash: t.String({ pattern: "^[0-9a-f]{64}$", description: "SHA-256 in lower-case hex." }) }),
       detail: operation("A script by its SHA-256", { 200: "application/octet-stream" }),
     },
   );

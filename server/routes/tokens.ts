@@ -16,11 +16,11 @@ import type { TokenRecord } from "../store/tokens.ts";
 import { createRoutes, deletedField, Id, listing, missing, pageFields, toBoolean, toIso } from "./common.ts";
 import { lifecycleRoutes } from "./lifecycle.ts";
 
-const TokenId = t.String({ pattern: "^[a-z2-7]{10}$" });
+const TokenId = t.String({ pattern: "^[a-z2-7]{10}$", description: "The ten characters behind aami_bootstrap_." });
 const TokenParams = t.Object({ id: TokenId });
 const Timestamp = t.String({
   pattern: "^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(?:\\.\\d{1,9})?(?:Z|[+-]\\d\\d:\\d\\d)$",
-  description: "RFC 3339, with its time zone.",
+  description: "A time as 2026-12-31T23:59:59Z (RFC 3339), with its time zone.",
 });
 // A group that was numbered elsewhere gives a plain "no such group" instead of a type error.
 const GroupId = t.Union([t.String({ maxLength: 64 }), t.Integer()]);

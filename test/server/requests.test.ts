@@ -230,6 +230,28 @@ describe("who may do what", () => {
   });
 });
 
+describe("what is wrong with a field is said in words", () => {
+  test.each([
+    ["groups", { namespace: "logical" }, "name is missing"],
+    ["groups", { name: "g p u", namespace: "logical" }, "name: expected letters, digits, `.`, `_` and `-`, beginning"],
+    ["groups", { name: "gpu", parent_id: "x" }, "parent_id: expected a UUID"],
+    ["groups", { name: "gpu", colour: "red" }, "unknown field colour"],
+    ["groups", { name: "gpu", priority: 2000 }, "priority: expected integer to be less or equal to 1000"],
+    ["bootstrap-tokens", { expires_at: "tomorrow" }, "expires_at: expected a time as 2026-12-31T23:59:59Z"],
+    ["admin-tokens", { name: "x", role: "root" }, 'role: expected one of "admin", "operator", "viewer", "discovery"'],
+    ["targets", { hostname: "a b", ip_address: "1.2.3.4" }, "hostname: expected letters, digits"],
+  ])("%s %j", async (resource, body, message) => {
+    const answer = await server.call<{ error: { message: string } }>("POST", `/api/v1/${resource}`, { body });
+    expect([answer.status, codeOf(answer)]).toEqual([400, "VALIDATION_ERROR"]);
+    expect(answer.body.error.message).toStartWith(message);
+  });
+
+  test("and with the query", async () => {
+    const answer = await server.call<{ error: { message: string } }>("GET", "/api/v1/groups?limit=5000");
+    expect(answer.body.error.message).toBe("limit: expected from 1 to 1000; default 20");
+  });
+});
+
 describe("groups", () => {
   test("nest, resolve, rename, and stay while they are used", async () => {
     const aws = await create("/api/v1/groups", { name: "aws", namespace: "infrastructure" });
