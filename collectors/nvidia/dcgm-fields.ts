@@ -9,6 +9,8 @@ export interface Entity {
   readonly own: Values;
   readonly gpm: GpmValues | undefined;
   readonly nvlinkRate: number | undefined;
+  /** The same by link, where it was asked for. */
+  readonly linkRates: readonly (number | undefined)[];
 }
 
 export type ReadField = (entity: Entity) => number | undefined;
@@ -51,6 +53,21 @@ const frameBufferUsedRatio: ReadField = ({ own: { frameBufferTotal, frameBufferU
 
 const field = (name: string, read: ReadField, alias?: string): DcgmField =>
   alias === undefined ? { name, read } : { name, read, alias };
+
+const links = 18;
+const linkBandwidth = "DCGM_FI_DEV_NVLINK_BANDWIDTH_L";
+const linkThroughput = "DCGM_FI_DEV_NVLINK_THROUGHPUT_L";
+
+function linkFields(): DcgmField[] {
+  return Array.from({ length: links }, (_, link) =>
+    field(`${linkBandwidth}${link}`, ({ linkRates }) => linkRates[link], `${linkThroughput}${link}`),
+  );
+}
+
+/** Whether one of these fields takes a reading of every NVLink: two questions more for each. */
+export function needsLinks(names: readonly string[]): boolean {
+  return names.some((name) => name.startsWith(linkBandwidth) || name.startsWith(linkThroughput));
+}
 
 const fields: readonly DcgmField[] = [
   field("DCGM_FI_DEV_PERSISTENCE_MODE", value("persistenceMode")),
@@ -131,6 +148,7 @@ const fields: readonly DcgmField[] = [
     "DCGM_FI_DEV_NVLINK_RECOVERY_ERROR_TOTAL",
   ),
   field("DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL", ({ nvlinkRate }) => nvlinkRate, "DCGM_FI_DEV_NVLINK_THROUGHPUT_TOTAL"),
+  ...linkFields(),
   field("DCGM_FI_DEV_VGPU_LICENSE_STATUS", value("vgpuLicensed")),
   field("DCGM_FI_PROF_GR_ENGINE_ACTIVE", ratio(1), "DCGM_FI_PROF_GR_ENGINE_UTIL_RATIO"),
   field("DCGM_FI_PROF_SM_ACTIVE", ratio(2), "DCGM_FI_PROF_SM_UTIL_RATIO"),

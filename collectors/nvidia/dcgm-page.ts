@@ -5,6 +5,7 @@ import { dcgmFields, type Entity, labelFields } from "./dcgm-fields.ts";
 import type { HpcJobs } from "./hpc-jobs.ts";
 import { throttleReasons } from "./throttle.ts";
 import { countWindowMs, type SeenXid, type WatchedGpu } from "./watch-state.ts";
+import { toXidMessage } from "./xid-messages.ts";
 
 export interface DcgmPageOptions {
   readonly counters: Counters;
@@ -50,17 +51,17 @@ export function dcgmFamilies(input: DcgmPageInput, options: DcgmPageOptions): Me
 
 /** The GPU, or instead of it its GPU instances. */
 function toEntities(gpu: WatchedGpu, input: DcgmPageInput, options: DcgmPageOptions): LabelledEntity[] {
-  const { identity, reading, nvlinkRate } = gpu;
+  const { identity, reading, nvlinkRate, linkRates } = gpu;
   if (reading === undefined) return [];
   const { values, instances } = reading;
-  const common = { gpu, identity, values, nvlinkRate };
+  const common = { gpu, identity, values, nvlinkRate, linkRates };
   if (instances.length === 0) {
     const labels = withJobs(gpuLabels(gpu, input, options), input.jobs[String(identity.index)]);
     return [{ ...common, own: values, gpm: reading.gpm, gpuInstanceId: undefined, labels }];
   }
   return instances.map(({ gpuInstanceId, profile, values: own, gpm }) => {
     const instanceLabels = { GPU_I_PROFILE: profile, GPU_I_ID: String(gpuInstanceId) };
-    const jobs = input.jobs[`${identity.index}.${gpuInstanceId}`] ?? input.jobs[String(identity.index)];
+    const jobs = input.jobs[`${identity.index}.${gpuInstanceId}`];
     const labels = withJobs({ ...gpuLabels(gpu, input, options), ...instanceLabels }, jobs);
     return { ...common, own, gpm, gpuInstanceId, labels };
   });
@@ -119,20 +120,26 @@ function addLastXids(set: FamilySet, head: FamilyHead, page: Page): void {
     const last = new Map<number | undefined, SeenXid>();
     for (const xid of gpu.xids) last.set(xid.gpuInstance, xid);
     for (const [gpuInstance, { code }] of last) {
-      for (const labels of labelsOf(gpu, gpuInstance, page)) set.add(head, { ...labels, err_code: String(code) }, code);
+      const error = { err_code: String(code), err_msg: toXidMessage(code) };
+      for (const labels of labelsOf(gpu, gpuInstance, page)) set.add(head, { ...labels, ...error }, code);
     }
   }
 }
 
+const window = { window_size_in_ms: String(countWindowMs) };
+
 function addXidCounts(set: FamilySet, head: FamilyHead, page: Page): void {
+  const isRecent = ({ atMs }: SeenXid): boolean => atMs > page.input.nowMs - countWindowMs;
+  for (const { gpu, gpuInstanceId, labels } of page.entities) {
+    if (!gpu.xids.some((xid) => isRecent(xid) && xid.gpuInstance === gpuInstanceId)) addNothing(set, head, labels);
+  }
   for (const gpu of page.input.gpus) {
-    const recent = gpu.xids.filter(({ atMs }) => atMs > page.input.nowMs - countWindowMs);
+    const recent = gpu.xids.filter(isRecent);
     const groups = Map.groupBy(recent, ({ gpuInstance, code }) => `${gpuInstance ?? ""} ${code}`);
     for (const [first, ...more] of groups.values()) {
       if (first === undefined) continue;
       for (const labels of labelsOf(gpu, first.gpuInstance, page)) {
-        const window = { window_size_in_ms: String(countWindowMs), xid: String(first.code) };
-        set.add(head, { ...labels, ...window }, 1 + more.length);
+        set.add(head, { ...labels, ...window, xid: String(first.code) }, 1 + more.length);
       }
     }
   }
@@ -141,11 +148,16 @@ function addXidCounts(set: FamilySet, head: FamilyHead, page: Page): void {
 function addClockEvents(set: FamilySet, head: FamilyHead, page: Page): void {
   for (const { gpu, labels } of page.entities) {
     const recent = gpu.throttleSamples.filter(({ atMs }) => atMs > page.input.nowMs - countWindowMs);
+    if (recent.every(({ reasons }) => reasons === 0)) addNothing(set, head, labels);
     for (const { bit, dcgmName } of throttleReasons) {
       const count = recent.filter(({ reasons }) => (reasons & bit) !== 0).length;
       if (count === 0) continue;
-      const window = { window_size_in_ms: String(countWindowMs), clock_event: dcgmName };
-      for (const each of labels) set.add(head, { ...each, ...window }, count);
+      for (const each of labels) set.add(head, { ...each, ...window, clock_event: dcgmName }, count);
     }
   }
+}
+
+/** dcgm-exporter's series of an entity with nothing to count. */
+function addNothing(set: FamilySet, head: FamilyHead, labels: readonly Labels[]): void {
+  for (const each of labels) set.add(head, { ...each, ...window }, 0);
 }

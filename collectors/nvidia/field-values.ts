@@ -34,19 +34,24 @@ const fields: readonly Field[] = [
 
 /** One call for all of them; each has a return code of its own. */
 export function readFieldValues(device: DeviceCaller): Values {
-  const buffer = Buffer.alloc(fields.length * layout.bytes);
-  fields.forEach(({ id, scope = 0 }, index) => {
+  const values: Values = {};
+  for (const [index, value] of askFields(device, fields).entries()) {
+    const name = fields[index]?.name;
+    if (name !== undefined && value !== undefined) values[name] = value;
+  }
+  return values;
+}
+
+function askFields(device: DeviceCaller, asked: readonly Omit<Field, "name">[]): (number | undefined)[] {
+  const buffer = Buffer.alloc(asked.length * layout.bytes);
+  asked.forEach(({ id, scope = 0 }, index) => {
     buffer.writeUInt32LE(id, index * layout.bytes);
     buffer.writeUInt32LE(scope, index * layout.bytes + layout.scope);
   });
-  const values: Values = {};
-  if (!device.try("nvmlDeviceGetFieldValues", fields.length, buffer)) return values;
-  fields.forEach(({ name, unsigned }, index) => {
-    const entry = buffer.subarray(index * layout.bytes, (index + 1) * layout.bytes);
-    const value = decodeEntry(entry, unsigned === true);
-    if (value !== undefined) values[name] = value;
-  });
-  return values;
+  if (asked.length === 0 || !device.try("nvmlDeviceGetFieldValues", asked.length, buffer)) return [];
+  return asked.map(({ unsigned }, index) =>
+    decodeEntry(buffer.subarray(index * layout.bytes, (index + 1) * layout.bytes), unsigned === true),
+  );
 }
 
 function decodeEntry(entry: Buffer, unsigned: boolean): number | undefined {
@@ -80,6 +85,21 @@ function decodeValue(entry: Buffer): number | undefined {
 }
 
 const linksMost = 64;
+const throughput = { transmit: 138, receive: 139 };
+
+/** Traffic of both directions by link; null for a link that does not tell. */
+export function readLinkTraffic(device: DeviceCaller, { nvlinkCount = 0 }: Values): (number | null)[] {
+  const count = Math.min(nvlinkCount, linksMost);
+  const asked = Array.from({ length: count }, (_, scope) => [
+    { id: throughput.transmit, scope },
+    { id: throughput.receive, scope },
+  ]).flat();
+  const kib = askFields(device, asked);
+  return Array.from({ length: count }, (_, link) => {
+    const [transmit, receive] = kib.slice(2 * link);
+    return transmit === undefined || receive === undefined ? null : transmit + receive;
+  });
+}
 
 /** NVLinks by number, up or not; as many as the device says it has. */
 export function readLinks(device: DeviceCaller, { nvlinkCount = 0 }: Values): boolean[] {

@@ -4,8 +4,7 @@ import type { JobOutcome } from "../probe/jobs.ts";
 import { createProbePool, type ProbePool } from "../probe/pool.ts";
 import { minimalEnvironment } from "../probe/process.ts";
 import type { NvmlFault } from "./errors.ts";
-import type { HpcJobs } from "./hpc-jobs.ts";
-import type { NvmlSetup } from "./probe.ts";
+import type { NvmlSetup, OperatorFiles, SampleParams } from "./probe.ts";
 import type { DeviceList, GpuReading, XidEvent } from "./reading.ts";
 
 export type Answer<T> =
@@ -21,9 +20,9 @@ export type Answer<T> =
 export interface NvmlHelper {
   /** Opens the library anew. The first contact may take long, a later one no longer than a sample. */
   list(contact: "first" | "again"): Promise<Answer<DeviceList>>;
-  sample(pciBusId: string): Promise<Answer<GpuReading>>;
+  sample(params: SampleParams): Promise<Answer<GpuReading>>;
   events(): Promise<Answer<readonly XidEvent[]>>;
-  jobs(): Promise<Answer<HpcJobs>>;
+  files(): Promise<Answer<OperatorFiles>>;
   abandoned(): number;
   /** The devices are given back to the driver, and every process ends that can; the next question starts a new one. */
   finish(): Promise<void>;
@@ -69,9 +68,9 @@ export function createNvmlHelper({ setup, deadlineMs, log, onProcess }: NvmlHelp
   };
   return {
     list: (contact) => ask("list", "list", contact === "first" ? listDeadlineMs : deadlineMs),
-    sample: (pciBusId) => ask(`sample ${pciBusId}`, "reading", deadlineMs, { pciBusId }),
+    sample: (params) => ask(`sample ${params.pciBusId}`, "reading", deadlineMs, params),
     events: () => ask("events", "events", deadlineMs),
-    jobs: () => ask("jobs", "jobs", deadlineMs),
+    files: () => ask("files", "files", deadlineMs),
     abandoned: () => pool.processes().abandoned,
     finish: () => pool.finish(finishGraceMs),
   };

@@ -120,6 +120,8 @@ export interface GpuReading {
   readonly gpm: GpmValues | undefined;
   /** NVLinks by number: up or not. */
   readonly links: readonly boolean[];
+  /** Traffic of both directions by NVLink, where it was asked for; null for one that does not tell. */
+  readonly linkKib: readonly (number | null)[];
   /** GPU instances of MIG. */
   readonly instances: readonly InstanceReading[];
   readonly processes: readonly ProcessReading[];

@@ -1,9 +1,7 @@
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { describeError, type Logger } from "../../runtime/log.ts";
 import type { BackgroundContext, MetricFamily } from "../collector.ts";
 import type { NvidiaOptions } from "../nvidia.ts";
-import { type Counters, defaultCounters, parseCounters } from "./counters.ts";
+import { openCounters } from "./counters-file.ts";
 import { dcgmFamilies, type DcgmPageOptions } from "./dcgm-page.ts";
 import { findNvml } from "./find-library.ts";
 import { createNvmlHelper } from "./helper.ts";
@@ -26,7 +24,9 @@ const releasePollMs = 2000;
 const shownIntervals = 3;
 
 export function startNvidia(options: NvidiaOptions, { host, log, events }: BackgroundContext): RunningNvidia {
-  const pageOptions = toPageOptions(options, log);
+  const { hpc_job_mapping_dir: jobFolder, counters_file: countersFile } = options;
+  const counters = openCounters(countersFile, log);
+  const pageOptions = toPageOptions(options);
   const pids = new Set<number>();
   const intervalMs = options.interval_seconds * 1000;
   const deadlineMs = options.deadline_seconds * 1000;
@@ -36,10 +36,12 @@ export function startNvidia(options: NvidiaOptions, { host, log, events }: Backg
   let xids: { stop(): void } | undefined;
 
   const begin = (library: string): void => {
-    const setup = { library, procPath: host.procPath, jobFolder: options.hpc_job_mapping_dir };
+    const setup = { library, procPath: host.procPath, jobFolder, countersFile };
     const started = createGpuWatch({
-      settings: { reprobeSeconds: options.reprobe_seconds, shownMs, readsJobs: options.hpc_job_mapping_dir !== "" },
+      settings: { reprobeSeconds: options.reprobe_seconds, shownMs, readsFiles: jobFolder + countersFile !== "" },
       helper: createNvmlHelper({ setup, deadlineMs, log, onProcess: (pid) => pids.add(pid) }),
+      perLink: counters.needLinks,
+      onCounters: counters.take,
       events,
       log,
       now: Date.now,
@@ -64,7 +66,7 @@ export function startNvidia(options: NvidiaOptions, { host, log, events }: Backg
     families: () => {
       if (watch === undefined) throw new Error("the GPUs are not read yet");
       const readable = watch.gpus().filter((gpu) => isShown(gpu, shownMs));
-      return toFamilies(watch, readable, pageOptions, Math.max(0, pids.size - 1));
+      return toFamilies(watch, readable, { ...pageOptions, counters: counters.current() }, Math.max(0, pids.size - 1));
     },
     stop: async () => {
       for (const timer of timers) clearInterval(timer);
@@ -97,26 +99,13 @@ function toFamilies(
   ];
 }
 
-function toPageOptions(options: NvidiaOptions, log: Logger): DcgmPageOptions {
-  const { hostname_label: label, counters_file: file } = options;
+function toPageOptions(options: NvidiaOptions): Omit<DcgmPageOptions, "counters"> {
+  const { hostname_label: label } = options;
   return {
-    counters: file === "" ? defaultCounters : readCounters(file, log),
     hostnameLabel: label === "none" ? undefined : label,
     // dcgm-exporter's name of the variable; it was made for Kubernetes, where the host name is the pod's.
     hostname: process.env["NODE_NAME"] || hostname(),
     uuidLabel: options.use_old_namespace ? "uuid" : "UUID",
     replaceBlanksInModelName: options.replace_blanks_in_model_name,
   };
-}
-
-/** Monitoring goes on with the default list: a typing error in a file must not leave a node unwatched. */
-function readCounters(file: string, log: Logger): Counters {
-  try {
-    const { problems, ...counters } = parseCounters(readFileSync(file, "utf8"));
-    if (problems.length > 0) log.warn("lines of the counters file are left out", { file, problems });
-    return counters;
-  } catch (error) {
-    log.error("counters file cannot be read, the default list is used", { file, error: describeError(error) });
-    return defaultCounters;
-  }
 }

@@ -1,7 +1,7 @@
 import { createDeviceCaller, type DeviceCaller, readCString } from "./caller.ts";
 import { NvmlCode, NvmlError } from "./errors.ts";
 import { type EventWatch, openEventWatch } from "./events.ts";
-import { readFieldValues, readLinks } from "./field-values.ts";
+import { readFieldValues, readLinks, readLinkTraffic } from "./field-values.ts";
 import { type GpmWindow, openGpmWindow, supportsGpm } from "./gpm.ts";
 import { readIdentity } from "./identity.ts";
 import { readInstances } from "./mig.ts";
@@ -15,7 +15,7 @@ export interface NvmlSession {
   /** What was opened is closed and opened again first: how a GPU that was reset comes back. */
   list(announce: Announce): DeviceList;
   /** Throws NvmlError when the GPU or the library is gone. */
-  sample(pciBusId: string, announce: Announce): GpuReading;
+  sample(pciBusId: string, announce: Announce, perLink?: boolean): GpuReading;
   events(announce: Announce): XidEvent[];
   /** Gives every device handle back to the driver. */
   close(announce: Announce): void;
@@ -107,7 +107,7 @@ export function createNvmlSession({ nvml, procPath, now }: SessionOptions): Nvml
     return window.read(now());
   };
 
-  const readDevice = (device: Device): GpuReading => {
+  const readDevice = (device: Device, perLink: boolean): GpuReading => {
     const { caller, limits } = device;
     const fresh = { ...readValues(caller), ...readFieldValues(caller), ...readMemory(caller) };
     requireAnything(caller, fresh);
@@ -123,6 +123,7 @@ export function createNvmlSession({ nvml, procPath, now }: SessionOptions): Nvml
     return {
       values,
       links: readLinks(caller, values),
+      linkKib: perLink ? readLinkTraffic(caller, values) : [],
       gpm: slices.length === 0 ? readGpm(device, "") : undefined,
       instances: slices,
       ...readProcesses(caller, procPath),
@@ -153,10 +154,10 @@ export function createNvmlSession({ nvml, procPath, now }: SessionOptions): Nvml
         nvmlVersion: readVersion(nvml, "nvmlSystemGetNVMLVersion", announce),
       };
     },
-    sample: (pciBusId, report) => {
+    sample: (pciBusId, report, perLink = false) => {
       announce = onChange(report);
       const state = opened ?? open();
-      return readDevice(state.devices.get(pciBusId) ?? openDevice(state, pciBusId));
+      return readDevice(state.devices.get(pciBusId) ?? openDevice(state, pciBusId), perLink);
     },
     events: (report) => {
       announce = onChange(report);

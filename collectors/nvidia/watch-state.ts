@@ -25,7 +25,10 @@ export interface WatchedGpu {
   durationSeconds: number | undefined;
   /** NVLink traffic of the last interval in DCGM's unit; undefined where the GPU does not tell. */
   nvlinkRate: number | undefined;
-  nvlinkBefore: { readonly kib: number; readonly atMs: number } | undefined;
+  nvlinkBefore: Traffic | undefined;
+  /** The same by link, where it is read. */
+  linkRates: readonly (number | undefined)[];
+  linksBefore: readonly (Traffic | undefined)[];
   failures: number;
   /** Not called before this time. */
   retryAtMs: number;
@@ -34,6 +37,11 @@ export interface WatchedGpu {
   /** By code, since the machine was started as far as the kernel log reaches back. */
   readonly xidCounts: Map<number, number>;
   throttleSamples: readonly { readonly atMs: number; readonly reasons: number }[];
+}
+
+interface Traffic {
+  readonly kib: number;
+  readonly atMs: number;
 }
 
 /** The reason before the first sample. */
@@ -52,6 +60,8 @@ export function createWatchedGpu(identity: GpuIdentity): WatchedGpu {
     durationSeconds: undefined,
     nvlinkRate: undefined,
     nvlinkBefore: undefined,
+    linkRates: [],
+    linksBefore: [],
     failures: 0,
     retryAtMs: 0,
     xids: [],
@@ -77,12 +87,15 @@ export function applyReading(gpu: WatchedGpu, reading: GpuReading, nowMs: number
       : nvlinkTransmitKib + nvlinkReceiveKib;
   gpu.nvlinkRate = kib === undefined ? undefined : toNvlinkRate(gpu.nvlinkBefore, { kib, atMs: nowMs });
   gpu.nvlinkBefore = kib === undefined ? undefined : { kib, atMs: nowMs };
+  const traffic = reading.linkKib.map((each) => (each === null ? undefined : { kib: each, atMs: nowMs }));
+  gpu.linkRates = traffic.map((now, link) => now && toNvlinkRate(gpu.linksBefore[link], now));
+  gpu.linksBefore = traffic;
   const recent = gpu.throttleSamples.filter(({ atMs }) => atMs > nowMs - countWindowMs);
   gpu.throttleSamples = throttleReasons === undefined ? recent : [...recent, { atMs: nowMs, reasons: throttleReasons }];
 }
 
 /** DCGM's figure: KiB per second through 1000, cut off; 0 for the first sample. */
-function toNvlinkRate(before: WatchedGpu["nvlinkBefore"], now: { kib: number; atMs: number }): number {
+function toNvlinkRate(before: Traffic | undefined, now: Traffic): number {
   if (before === undefined || now.kib < before.kib || now.atMs <= before.atMs) return 0;
   return Math.trunc((now.kib - before.kib) / ((now.atMs - before.atMs) / 1000) / 1000);
 }
@@ -93,6 +106,8 @@ export function applyTrouble(gpu: WatchedGpu, state: GpuState, reason: string): 
   gpu.reading = undefined;
   gpu.nvlinkRate = undefined;
   gpu.nvlinkBefore = undefined;
+  gpu.linkRates = [];
+  gpu.linksBefore = [];
 }
 
 /** After these the driver's answers tend not to come: off the bus, and two time-outs of the GPU's own processor. */

@@ -21,12 +21,16 @@ export interface WatchSettings {
   readonly reprobeSeconds: number;
   /** A reading is good for this long. */
   readonly shownMs: number;
-  readonly readsJobs: boolean;
+  /** Whether there are files of the operator to look at. */
+  readonly readsFiles: boolean;
 }
 
 export interface WatchDependencies {
   readonly settings: WatchSettings;
   readonly helper: NvmlHelper;
+  /** Whether the traffic of every NVLink is wanted. */
+  readonly perLink: () => boolean;
+  readonly onCounters: (text: string) => void;
   readonly events: Pick<EventLog, "record">;
   readonly log: Logger;
   readonly now: () => number;
@@ -58,7 +62,8 @@ const earlyMost = 1000;
 /** A GPU that merely fails is tried at once this many times before it has to wait. */
 const quickRetries = 2;
 
-export function createGpuWatch({ settings, helper, events, log, now }: WatchDependencies): GpuWatch {
+export function createGpuWatch(dependencies: WatchDependencies): GpuWatch {
+  const { settings, helper, perLink, onCounters, events, log, now } = dependencies;
   const reprobeMs = settings.reprobeSeconds * 1000;
   const gpus = new Map<string, WatchedGpu>();
   const early: SeenXid[] = [];
@@ -85,7 +90,7 @@ export function createGpuWatch({ settings, helper, events, log, now }: WatchDepe
     await Promise.all(due.filter(({ state }) => state !== "ok" && state !== "failed").map(sample));
     if (trouble !== undefined) return;
     await readEvents();
-    if (settings.readsJobs) await readJobs();
+    if (settings.readsFiles) await readFiles();
   };
 
   /** A library that is well is not closed and opened while a GPU is sick: to open it anew takes that GPU's answer. */
@@ -159,7 +164,10 @@ export function createGpuWatch({ settings, helper, events, log, now }: WatchDepe
     const reopened = isRetry ? await helper.list("again") : undefined;
     if (released) return;
     if (reopened?.status === "done") takeList(reopened.value);
-    const answer = reopened === undefined || reopened.status === "done" ? await helper.sample(pciBusId) : reopened;
+    const answer =
+      reopened === undefined || reopened.status === "done"
+        ? await helper.sample({ pciBusId, perLink: perLink() })
+        : reopened;
     // Meanwhile an Xid may have said that it is not to be called, or the driver have gone altogether.
     if (released || trouble !== undefined || gpu.retryAtMs > now()) return;
     // Its last reading stands until it is too old; the watchdog deals with those that hold the processes up.
@@ -210,13 +218,16 @@ export function createGpuWatch({ settings, helper, events, log, now }: WatchDepe
     for (const event of answer.value) noteXid({ ...event, source: "driver", atMs: now() });
   };
 
-  const readJobs = async (): Promise<void> => {
+  const readFiles = async (): Promise<void> => {
     if (released) return;
-    const answer = await helper.jobs();
+    const answer = await helper.files();
     // Job labels of a mapping that cannot be read would be of jobs long gone.
-    jobs = answer.status === "done" ? answer.value : {};
+    jobs = answer.status === "done" ? answer.value.jobs : {};
+    if (answer.status === "done" && answer.value.counters !== undefined) onCounters(answer.value.counters);
     if (answer.status !== "done") {
-      reportOnce(`jobs ${answer.status}`, "job mapping cannot be read", { reason: describeAnswer(answer) });
+      reportOnce(`files ${answer.status}`, "job mapping and counters file cannot be read", {
+        reason: describeAnswer(answer),
+      });
     }
   };
 

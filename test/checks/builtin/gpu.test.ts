@@ -28,7 +28,7 @@ function gpusAnd({ unreadable = 0 }: { unreadable?: number }, ...all: readonly G
   const watched = all.map(({ values = {}, links = [], state = "ok" }, index) => {
     const pciBusId = `00000000:${(0x3a + index).toString(16).toUpperCase()}:00.0`;
     const gpu = createWatchedGpu({ index, uuid: `GPU-${index}`, name: "H100", pciBusId, texts: {} });
-    const nothing = { gpm: undefined, instances: [], processes: [], failures: {} };
+    const nothing = { gpm: undefined, instances: [], linkKib: [], processes: [], failures: {} };
     applyReading(gpu, { ...nothing, values, links, processCount: { compute: 0, graphics: 0 } }, noon * 1000);
     if (state !== "ok") applyTrouble(gpu, state, "for a test");
     return gpu;

@@ -9,6 +9,7 @@ import {
   type SeenXid,
   type WatchedGpu,
 } from "../../../collectors/nvidia/watch-state.ts";
+import { toXidMessage } from "../../../collectors/nvidia/xid-messages.ts";
 
 const nowMs = 1_000_000;
 const usual: DcgmPageOptions = {
@@ -29,7 +30,7 @@ function gpuWith(values: GpuReading["values"], more: Partial<GpuReading> = {}): 
     texts,
   });
   const processCount = { compute: undefined, graphics: undefined };
-  const empty = { gpm: undefined, links: [], instances: [], processes: [], processCount, failures: {} };
+  const empty = { gpm: undefined, links: [], linkKib: [], instances: [], processes: [], processCount, failures: {} };
   applyReading(gpu, { values, ...empty, ...more }, nowMs);
   return gpu;
 }
@@ -101,7 +102,8 @@ test("the last Xid stays, of a GPU that cannot be read too", () => {
   const gpu = gpuWith({});
   expect(lines(gpu, only("DCGM_FI_DEV_XID_ERRORS"))).toEqual([]);
   gpu.xids = [xid(31, 900_000), xid(79, 800_000)];
-  const wanted = `DCGM_FI_DEV_XID_ERRORS{Hostname="node1",UUID="GPU-3",${base.replace('gpu="3"', 'err_code="79",gpu="3"')}} 79`;
+  const labels = base.replace('gpu="3"', 'err_code="79",err_msg="GPU has fallen off the bus",gpu="3"');
+  const wanted = `DCGM_FI_DEV_XID_ERRORS{Hostname="node1",UUID="GPU-3",${labels}} 79`;
   expect(lines(gpu, only("DCGM_FI_DEV_XID_ERRORS"))).toEqual([wanted]);
   expect(lines(gpu, only("DCGM_FI_DEV_XID_ERRORS"), [])).toEqual([wanted]);
 });
@@ -123,6 +125,53 @@ test("counts over a window: what is older is not counted", () => {
   ]);
   const events = lines(gpu, only("DCGM_EXP_CLOCK_EVENTS_COUNT"));
   expect(events.map((line) => /clock_event="(\w+)"/.exec(line)?.[1])).toEqual(["power_cap", "sw_thermal"]);
+});
+
+test("with nothing to count in the window an entity counts 0, as with dcgm-exporter", () => {
+  const gpu = gpuWith({ throttleReasons: 0 });
+  gpu.xids = [xid(31, 400_000)];
+  for (const field of ["DCGM_EXP_XID_ERRORS_COUNT", "DCGM_EXP_CLOCK_EVENTS_COUNT"]) {
+    expect(lines(gpu, only(field))).toEqual([
+      `${field}{Hostname="node1",UUID="GPU-3",${base},window_size_in_ms="300000"} 0`,
+    ]);
+  }
+});
+
+test("NVLink bandwidth by link: DCGM's rate; a link that does not tell has no series", () => {
+  const gpu = gpuWith({}, { linkKib: [1_000_000, null] });
+  applyReading(gpu, { ...requireReading(gpu), linkKib: [1_500_000, null] }, nowMs + 10_000);
+  expect(lines(gpu, only("DCGM_FI_DEV_NVLINK_BANDWIDTH_L0"))[0]).toEndWith(" 50");
+  expect(lines(gpu, only("DCGM_FI_DEV_NVLINK_THROUGHPUT_L0"))[0]).toEndWith(" 50");
+  expect(lines(gpu, only("DCGM_FI_DEV_NVLINK_BANDWIDTH_L1"))).toEqual([]);
+});
+
+function requireReading({ reading }: WatchedGpu): GpuReading {
+  if (reading === undefined) throw new Error("the GPU has no reading");
+  return reading;
+}
+
+test("jobs: a GPU's file is not that of its instances", () => {
+  const instance = { gpuInstanceId: 7, profile: "1g.10gb", values: { frameBufferUsed: 0 }, gpm: undefined };
+  const gpu = gpuWith({}, { instances: [instance] });
+  const jobsOf = (jobs: Readonly<Record<string, readonly string[]>>): (string | undefined)[] => {
+    const versions = { driverVersion: "570.1", nvmlVersion: "12.570.1" };
+    const page = { gpus: [gpu], readable: [gpu], versions, jobs, nowMs };
+    const [family] = dcgmFamilies(page, { ...usual, ...only("DCGM_FI_DEV_FB_USED") });
+    return (family?.samples ?? []).map(({ labels }) => labels["hpc_job"]);
+  };
+  expect(jobsOf({ "3": ["4711"] })).toEqual([undefined]);
+  expect(jobsOf({ "3": ["4711"], "3.7": ["4712", "4713"] })).toEqual(["4712", "4713"]);
+});
+
+test.each([
+  [0, "No Error"],
+  [13, "Graphics Engine Exception"],
+  [55, "Unused"],
+  [79, "GPU has fallen off the bus"],
+  [172, "Uncorrectable SRAM Error"],
+  [173, "Unknown Error"],
+])("Xid %i is told as %s", (code, wanted) => {
+  expect(toXidMessage(code)).toBe(wanted);
 });
 
 test("the default list has dcgm-exporter's twenty-five families and its label", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync, readlinkSync, writeFileSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { isErrno } from "../../../collectors/read.ts";
 import { readReleaseState, removeReleaseRequest, writeReleaseRequest } from "../../../collectors/nvidia/release.ts";
 import { waitFor } from "../../harness/wait.ts";
@@ -275,6 +275,32 @@ test(
     expect([...page.matchAll(/^# TYPE (DCGM\S+)/gm)].map(([, name]) => name)).toEqual(["DCGM_FI_DEV_SLOWDOWN_TEMP"]);
     const warnings = collector.log.filter(({ msg }) => msg === "lines of the counters file are left out");
     expect(JSON.stringify(warnings)).toContain("DCGM_FI_DEV_NO_SUCH_FIELD");
+  },
+  limitMs,
+);
+
+test(
+  "a counters file that is changed is used as it is now; one that is gone, as it was",
+  async () => {
+    await using collector = startCollector({
+      script: ["gpus 1"],
+      options: (workspace) => {
+        writeFileSync(workspace.file("counters.csv"), "DCGM_FI_DEV_SLOWDOWN_TEMP, gauge, Slow above.");
+        return { counters_file: workspace.file("counters.csv") };
+      },
+    });
+    const file = collector.workspace.file("counters.csv");
+    await collector.waitForPage("the first list", (text) => text.includes("DCGM_FI_DEV_SLOWDOWN_TEMP{"));
+    writeFileSync(`${file}.new`, "DCGM_FI_DEV_NVLINK_BANDWIDTH_L3, counter, Link 3.");
+    renameSync(`${file}.new`, file);
+    const page = await collector.waitForPage("the second", (text) => text.includes("NVLINK_BANDWIDTH_L3{"));
+    expect(page).not.toContain("SLOWDOWN");
+    rmSync(file);
+    const before = sampledAt(page, "0");
+    await collector.waitForPage(
+      "two more rounds",
+      (text) => sampledAt(text, "0") > before + 2 && text.includes("NVLINK_BANDWIDTH_L3{"),
+    );
   },
   limitMs,
 );

@@ -123,6 +123,14 @@ describe("a session with the scripted library", () => {
     expect(session.events(ignore)).toEqual([]);
   });
 
+  test("the traffic of every NVLink is read when it is asked for", () => {
+    const session = open(["gpus 1"]);
+    expect(session.sample(first, ignore).linkKib).toEqual([]);
+    const { linkKib } = session.sample(first, ignore, true);
+    expect(linkKib).toHaveLength(18);
+    expect(linkKib.slice(6, 9)).toEqual([12_000, null, 16_000]);
+  });
+
   test("what was made is given back before the library is closed", () => {
     const session = open(["gpus 2"]);
     session.list(ignore);

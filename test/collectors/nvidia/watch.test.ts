@@ -20,7 +20,7 @@ function identity(index: number, uuid = `GPU-${index}`): GpuIdentity {
 
 function reading(values: GpuReading["values"] = { temperatureCelsius: 40 }): GpuReading {
   const processCount = { compute: undefined, graphics: undefined };
-  return { values, gpm: undefined, links: [], instances: [], processes: [], processCount, failures: {} };
+  return { values, gpm: undefined, links: [], linkKib: [], instances: [], processes: [], processCount, failures: {} };
 }
 
 const done = <T>(value: T): Answer<T> => ({ status: "done", value });
@@ -47,7 +47,7 @@ function openWatch(count: number) {
       script.asked.push("list");
       return script.list;
     },
-    sample: async (pciBusId) => {
+    sample: async ({ pciBusId }) => {
       script.asked.push("sample");
       script.sampled.push(pciBusId);
       await script.hold;
@@ -57,13 +57,15 @@ function openWatch(count: number) {
       script.asked.push("events");
       return done([]);
     },
-    jobs: async () => done({}),
+    files: async () => done({ jobs: {} }),
     abandoned: () => 0,
     finish: async () => void script.finished++,
   };
   const watch = createGpuWatch({
-    settings: { reprobeSeconds: 300, shownMs: 35_000, readsJobs: false },
+    settings: { reprobeSeconds: 300, shownMs: 35_000, readsFiles: false },
     helper,
+    perLink: () => false,
+    onCounters: () => {},
     events: createEventLog({ log: silentLogger }),
     log: silentLogger,
     now: () => script.nowMs,

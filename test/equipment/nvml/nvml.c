@@ -334,8 +334,15 @@ static int fillField(Device d, struct fieldValue *field) {
     /* One driver release called the unsigned temperature a double. */
     case 82: field->type = 0; field->value.ull = 0; field->value.u = 50 + d->index; return OK;
     case 91: field->type = 1; field->value.u = 18; return OK;
-    case 138: wide = 1000000000ULL + 600 * script.tick; break;
-    case 139: wide = 1000000000ULL + 400 * script.tick; break;
+    /* One direction of one link; link 7 does not tell. */
+    case 138: case 139:
+      if (field->scope < 18) {
+        if (field->scope == 7) return NOT_SUPPORTED;
+        wide = 1000 * field->scope + script.tick;
+        break;
+      }
+      wide = 1000000000ULL + (field->id == 138 ? 600 : 400) * script.tick;
+      break;
     case 38: case 45: case 52: case 59: wide = d->index == 2 ? 7 : 0; break;
     case 230: field->type = 1; field->value.u = d->index == 6 ? 1 : 0; return OK;
     default: return NOT_SUPPORTED;
