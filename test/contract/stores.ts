@@ -9,6 +9,7 @@ export interface Engine {
   /** An empty database of its own; `reopen` opens the same one again. */
   open(): Promise<{
     readonly store: Store;
+    readonly url: string;
     readonly reopen: () => Promise<Store>;
     readonly discard: () => Promise<void>;
   }>;
@@ -21,6 +22,7 @@ const sqlite: Engine = {
     const url = `sqlite://${join(folder, "test.db")}`;
     return {
       store: await openStore(url),
+      url,
       reopen: () => openStore(url),
       discard: async () => rmSync(folder, { recursive: true, force: true }),
     };
@@ -37,6 +39,7 @@ const postgres = (adminUrl: string): Engine => ({
     url.pathname = `/${database}`;
     return {
       store: await openStore(url.href),
+      url: url.href,
       reopen: () => openStore(url.href),
       discard: async () => {
         await admin.unsafe(`DROP DATABASE ${database} WITH (FORCE)`);
