@@ -6,6 +6,7 @@ import { bonding } from "./bonding.ts";
 import { btrfs } from "./btrfs.ts";
 import { buddyinfo } from "./buddyinfo.ts";
 import { cgroups } from "./cgroups.ts";
+import { cloudInit } from "./cloud-init.ts";
 import type { CollectorDefinition } from "./collector.ts";
 import { conntrack } from "./conntrack.ts";
 import { cpuVulnerabilities } from "./cpu-vulnerabilities.ts";
@@ -22,6 +23,7 @@ import { ethtool } from "./ethtool.ts";
 import { fibrechannel } from "./fibrechannel.ts";
 import { filefd } from "./filefd.ts";
 import { filesystem } from "./filesystem.ts";
+import { gpuDevices } from "./gpu-devices.ts";
 import { hwmon } from "./hwmon.ts";
 import { infinibandLink } from "./infiniband-link.ts";
 import { infiniband } from "./infiniband.ts";
@@ -94,6 +96,7 @@ export const collectorDefinitions: readonly CollectorDefinition[] = [
   btrfs,
   buddyinfo,
   cgroups,
+  cloudInit,
   conntrack,
   cpu,
   cpuVulnerabilities,
@@ -109,6 +112,7 @@ export const collectorDefinitions: readonly CollectorDefinition[] = [
   fibrechannel,
   filefd,
   filesystem,
+  gpuDevices,
   hwmon,
   infiniband,
   infinibandLink,

@@ -46,7 +46,12 @@ export interface BuiltinDefinition<Schema extends TObject> {
   readonly parameters: Schema;
   grade(input: GradeInput<Static<Schema>>): Grading;
   /** For a check whose parameters say that the source has to be there: what is wrong when it is not. */
-  readonly gradeAbsent?: (parameters: Static<Schema>, reason: string) => Grading | undefined;
+  readonly gradeAbsent?: (input: AbsentInput<Static<Schema>>) => Grading | undefined;
+}
+
+/** What is known where the source is not there. */
+export interface AbsentInput<Parameters> extends Pick<GradeInput<Parameters>, "parameters" | "companion"> {
+  readonly reason: string;
 }
 
 /** A builtin check of any parameters. */
@@ -55,7 +60,7 @@ export interface BuiltinCheck extends Omit<BuiltinDefinition<TObject>, "grade" |
   parse(config: unknown): { readonly parameters: unknown } | { readonly problem: string };
   /** `parameters` are what `parse` gave. */
   grade(input: GradeInput<unknown>): Grading;
-  gradeAbsent(parameters: unknown, reason: string): Grading | undefined;
+  gradeAbsent(input: AbsentInput<unknown>): Grading | undefined;
 }
 
 export function defineBuiltin<Schema extends TObject>(definition: BuiltinDefinition<Schema>): BuiltinCheck {
@@ -70,7 +75,7 @@ export function defineBuiltin<Schema extends TObject>(definition: BuiltinDefinit
       return { problem: `parameter ${error.path.slice(1).replaceAll("/", ".")}: ${error.message}` };
     },
     grade: (input) => grade({ ...input, parameters: typed(input.parameters) }),
-    gradeAbsent: (parameters, reason) => gradeAbsent?.(typed(parameters), reason),
+    gradeAbsent: (input) => gradeAbsent?.({ ...input, parameters: typed(input.parameters) }),
   };
 }
 

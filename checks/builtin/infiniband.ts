@@ -62,7 +62,7 @@ export const infinibandPorts = defineBuiltin({
     const active = ports.filter(({ isUp }) => isUp === true).length;
     return { findings, summary: `${active} of ${count(ports.length, "port")} active`, memory: { ...best, ...after } };
   },
-  gradeAbsent: ({ expected_ports: expected }, reason) => {
+  gradeAbsent: ({ parameters: { expected_ports: expected }, reason }) => {
     if (expected === undefined) return undefined;
     const summary = `${count(expected, "port")} expected, none found: ${reason}`;
     return { findings: [{ status: "critical", subject: "", summary, action: "inspect_hardware" }], summary };

@@ -5,6 +5,7 @@ import { amdGpuTemperature } from "./amd/temperature.ts";
 import { amdGpuThrottling } from "./amd/throttling.ts";
 import type { BuiltinCheck } from "./builtin.ts";
 import { clockSync } from "./clock.ts";
+import { cloudInit } from "./cloud-init.ts";
 import { dState } from "./d-state.ts";
 import { fileHandles } from "./file-handles.ts";
 import { gpuCount } from "./gpu/count.ts";
@@ -33,6 +34,7 @@ export const builtinChecks: readonly BuiltinCheck[] = [
   amdGpuTemperature,
   amdGpuThrottling,
   clockSync,
+  cloudInit,
   dState,
   fileHandles,
   gpuCount,

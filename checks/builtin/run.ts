@@ -92,7 +92,7 @@ function judge(check: BuiltinCheck, reading: CollectorReading, input: Input): Gr
       return check.grade({ ...input, samples: reading.samples });
     case "absent":
       return (
-        check.gradeAbsent(input.parameters, reading.reason) ?? { findings: [], summary: "", absent: reading.reason }
+        check.gradeAbsent({ ...input, reason: reading.reason }) ?? { findings: [], summary: "", absent: reading.reason }
       );
     case "failed":
       return unknown(`the ${check.source} collector gave no reading: ${reading.reason}`);

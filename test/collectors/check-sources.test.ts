@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { cloudInit } from "../../collectors/cloud-init.ts";
+import { gpuDevices } from "../../collectors/gpu-devices.ts";
 import { kernelModules } from "../../collectors/kernel-modules.ts";
 import { parseTaskStat, taskStates } from "../../collectors/task-states.ts";
 import { createFixture } from "./fixture-host.ts";
@@ -36,6 +38,71 @@ test("task_states keeps to some hundred names", async () => {
 
 test("a name may hold anything", () => {
   expect(parseTaskStat(stat(5, ") D 1 (", "R", 12))).toEqual({ name: ") D 1 (", state: "R", startTicks: 12 });
+});
+
+test("gpu_devices lists what is plugged in, with who has it", async () => {
+  const pci = (address: string, vendor: string, pciClass: string, driver?: string) => ({
+    [`sys/bus/pci/devices/${address}/vendor`]: `${vendor}\n`,
+    [`sys/bus/pci/devices/${address}/class`]: `${pciClass}\n`,
+    ...(driver !== undefined && { [`sys/bus/pci/devices/${address}/driver`]: { to: `../../drivers/${driver}` } }),
+  });
+  await using host = await createFixture({
+    ...pci("0000:01:00.0", "0x10de", "0x030000"),
+    ...pci("0000:3b:00.0", "0x10de", "0x030200", "nvidia"),
+    ...pci("0000:3b:00.1", "0x10de", "0x040300", "snd_hda_intel"),
+    ...pci("0000:c1:00.0", "0x1002", "0x038000", "amdgpu"),
+  });
+  const { series } = await host.collect(gpuDevices.create({}));
+  expect(series).toEqual([
+    'aami_gpu_pci_device_info{driver="",kind="vga",pci_bus_id="0000:01:00.0"} 1',
+    'aami_gpu_pci_device_info{driver="nvidia",kind="3d",pci_bus_id="0000:3b:00.0"} 1',
+  ]);
+  await using none = await createFixture({ ...pci("0000:c1:00.0", "0x1002", "0x030000", "amdgpu") });
+  expect((await none.collect(gpuDevices.create({}))).state).toBe("absent");
+});
+
+const stage = (changes: object = {}) => ({
+  start: 1000.5,
+  finished: 1010.25,
+  errors: [],
+  recoverable_errors: {},
+  ...changes,
+});
+const cloudStatus = (stages: object) => ({
+  "run/cloud-init/status.json": JSON.stringify({ v1: { datasource: "DataSourceNoCloud", stage: null, ...stages } }),
+});
+
+test("cloud_init tells stages and errors", async () => {
+  await using host = await createFixture(
+    cloudStatus({
+      "init-local": stage(),
+      init: stage({
+        errors: ["ssh failed\nbadly"],
+        recoverable_errors: { WARNING: ["old key"], ERROR: ["no mirror"] },
+      }),
+      "modules-config": stage({ start: 2000, finished: null }),
+      "modules-final": { start: null, finished: null, errors: [] },
+    }),
+  );
+  const { series } = await host.collect(cloudInit.create({}));
+  expect(series).toEqual([
+    'aami_cloud_init_error_info{message="no mirror",recoverable="true",stage="init"} 1',
+    'aami_cloud_init_error_info{message="ssh failed\\nbadly",recoverable="false",stage="init"} 1',
+    'aami_cloud_init_stage_end_timestamp_seconds{stage="init"} 1010.25',
+    'aami_cloud_init_stage_end_timestamp_seconds{stage="init-local"} 1010.25',
+    'aami_cloud_init_stage_start_timestamp_seconds{stage="init"} 1000.5',
+    'aami_cloud_init_stage_start_timestamp_seconds{stage="init-local"} 1000.5',
+    'aami_cloud_init_stage_start_timestamp_seconds{stage="modules-config"} 2000',
+  ]);
+});
+
+test("cloud_init is absent where it has not run, and fails on what it cannot read", async () => {
+  await using none = await createFixture({ "run/": "" });
+  expect((await none.collect(cloudInit.create({}))).state).toBe("absent");
+  for (const text of ["{", "{}", "7"]) {
+    await using broken = await createFixture({ "run/cloud-init/status.json": text });
+    expect(broken.collect(cloudInit.create({}))).rejects.toThrow();
+  }
 });
 
 test("kernel_modules lists what is loaded", async () => {

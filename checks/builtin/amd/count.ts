@@ -48,7 +48,7 @@ export const amdGpuCount = defineBuiltin({
     ];
     return { findings, summary: `${count(gpus.length, "GPU")} there`, memory: { ...counts, unreadable } };
   },
-  gradeAbsent: ({ expected_gpus: expected }, reason) => {
+  gradeAbsent: ({ parameters: { expected_gpus: expected }, reason }) => {
     if (expected === undefined) return undefined;
     const summary = `${count(expected, "GPU")} expected, none found: ${reason}`;
     return { findings: [{ status: "critical", subject: "", summary, action: "reboot" }], summary };

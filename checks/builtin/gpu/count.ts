@@ -5,8 +5,12 @@ import { count, defineBuiltin } from "../builtin.ts";
 import { escalate, FaultMemory, listFaults, mergeFaults } from "../faults.ts";
 import { missingGpus, Most, observeMost } from "./fewer.ts";
 import { type Gpu, readGpus } from "./gpus.ts";
+import { countPluggedIn, observeWaiting, unstarted } from "./plugged-in.ts";
 
-const Memory = t.Composite([Most, t.Object({ faults: FaultMemory })]);
+const Memory = t.Composite([
+  Most,
+  t.Object({ faults: FaultMemory, waiting: t.Optional(t.Record(t.String(), t.Number())) }),
+]);
 type Memory = Static<typeof Memory>;
 
 export const gpuCount = defineBuiltin({
@@ -16,16 +20,18 @@ export const gpuCount = defineBuiltin({
     "A lost GPU has fallen off the bus or waits for a reset: nothing that runs on it comes back. A stuck one lets calls " +
       "to the driver hang; it is left alone until it answers. After the Xids 79, 119 and 120 a GPU is not called, " +
       "because such calls tend to hang and take nvidia-smi and the jobs of other GPUs with them.",
-    "Drain the node and reboot it. A GPU that is lost again after two reboots needs to be reseated or replaced. " +
+    "A GPU on the PCI bus that the driver does not show could not be started: `dmesg -T | grep NVRM` says why. " +
+      "Drain the node and reboot it. A GPU that is lost again after two reboots needs to be reseated or replaced. " +
       "Without expected_gpus the node is compared with the most GPUs it has had within a week.",
   ],
   source: "nvidia",
+  companion: "gpu_devices",
   intervalSeconds: 30,
   parameters: t.Object(
     { expected_gpus: t.Optional(t.Integer({ minimum: 1, description: "GPUs that this node has to have." })) },
     { additionalProperties: false },
   ),
-  grade: ({ parameters: { expected_gpus: expected }, samples, memory, nowSeconds, bootId }) => {
+  grade: ({ parameters: { expected_gpus: expected }, samples, memory, nowSeconds, bootId, companion }) => {
     const gpus = readGpus(samples);
     const times = { nowSeconds, bootId };
     const known: Memory = Value.Check(Memory, memory) ? memory : { most: 0, mostAt: nowSeconds, faults: {} };
@@ -36,19 +42,27 @@ export const gpuCount = defineBuiltin({
       times,
     );
     const counts = observeMost(known, gpus.filter(({ state }) => state !== "lost").length, nowSeconds);
+    const waiting = observeWaiting(known.waiting ?? {}, gpus, { companion, nowSeconds });
     const history = new Map(listFaults(faults, times).map((fault) => [fault.key, fault]));
     const findings = [
       ...gpus.flatMap((gpu) => judge(gpu, (uuid) => history.get(uuid))),
       // One that was known before it was lost is among the lost.
-      ...unopened((samples("aami_gpu_unopened_devices")[0]?.value ?? 0) - lost.length),
+      ...unstarted(waiting, nowSeconds, (samples("aami_gpu_unopened_devices")[0]?.value ?? 0) - lost.length),
       ...missingGpus(gpus.length, expected, counts),
     ];
-    return { findings, summary: `${count(gpus.length, "GPU")} answering`, memory: { ...counts, faults } };
+    const released = gpus.filter(({ state }) => state === "released").length;
+    const aside = released === 0 ? "" : `, ${released} released`;
+    const summary = `${count(gpus.length - released, "GPU")} answering${aside}`;
+    return { findings, summary, memory: { ...counts, faults, waiting } };
   },
-  gradeAbsent: ({ expected_gpus: expected }, reason) => {
-    if (expected === undefined) return undefined;
-    const summary = `${count(expected, "GPU")} expected, and no driver: ${reason}`;
-    return { findings: [{ status: "critical", subject: "", summary, action: "check_configuration" }], summary };
+  gradeAbsent: ({ parameters: { expected_gpus: expected }, reason, companion }) => {
+    const found = countPluggedIn(companion);
+    if (expected === undefined && found === 0) return undefined;
+    const status = expected === undefined ? "warning" : "critical";
+    const what =
+      expected === undefined ? `${count(found, "GPU")} on the PCI bus` : `${count(expected, "GPU")} expected`;
+    const summary = `${what}, and no driver: ${reason}`;
+    return { findings: [{ status, subject: "", summary, action: "check_configuration" }], summary };
   },
 });
 
@@ -77,10 +91,4 @@ function judge(
     default:
       return [];
   }
-}
-
-function unopened(number: number): Finding[] {
-  if (number <= 0) return [];
-  const summary = `the driver counts ${count(number, "GPU")} more and does not open ${number === 1 ? "it" : "them"}`;
-  return [{ status: "critical", subject: "", summary, action: "reboot" }];
 }

@@ -4,6 +4,8 @@ import type { GradeInput } from "../builtin.ts";
 /** A GPU as the families of the collector `nvidia` show it. */
 export interface Gpu {
   readonly uuid: string;
+  /** "0000:3b:00", as the kernel log names it. */
+  readonly pciBusId: string;
   /** "GPU 3 (0000:3b:00)", for people. */
   readonly name: string;
   /** ok, lost, stuck, skipped, failed, released. */
@@ -22,6 +24,7 @@ export function readGpus(samples: GradeInput<unknown>["samples"]): Gpu[] {
     const { uuid = "", gpu = "", pci_bus_id: bus = "" } = labels;
     return {
       uuid,
+      pciBusId: bus,
       name: `GPU ${gpu} (${bus})`,
       state: states.get(uuid) ?? "failed",
       value: (family, wanted = {}) => samples(family).find((sample) => isOf(sample, { uuid, ...wanted }))?.value,

@@ -11,7 +11,7 @@ import type { Verdict } from "../../../checks/verdict.ts";
 import { createWatchedGpu, applyReading, applyTrouble, type GpuState } from "../../../collectors/nvidia/watch-state.ts";
 import { ownFamilies } from "../../../collectors/nvidia/own-page.ts";
 import type { Values } from "../../../collectors/nvidia/reading.ts";
-import { type Families, grade, noon, runWith, verdictOf } from "./grading.ts";
+import { type Families, grade, noon, runWith, toSamples, verdictOf } from "./grading.ts";
 
 interface GpuSetup {
   readonly values?: Values;
@@ -98,7 +98,7 @@ describe("gpu_count", () => {
       "none",
       "GPU 1 (0000:3b:00): it could not be read",
     ],
-    ["a released one", gpus({ state: "released" }), {}, "ok", "none", "1 GPU answering"],
+    ["a released one", gpus({}, { state: "released" }), {}, "ok", "none", "1 GPU answering, 1 released"],
     ["too few", gpus({}), { expected_gpus: 8 }, "critical", "reboot", "1 of 8 GPUs"],
     [
       "a lost one that does not open",
@@ -118,6 +118,46 @@ describe("gpu_count", () => {
     ],
   ] as const)("%s", (_what, families, parameters, status, action, summary) => {
     expect(verdictOf(gpuCount, families, { parameters })).toMatchObject({ status, action, summary });
+  });
+
+  const plugged = (...drivers: readonly string[]): Families => ({
+    aami_gpu_pci_device_info: drivers.map((driver, index) => {
+      const address = `0000:${(0x3a + index).toString(16)}:00.0`;
+      return [{ pci_bus_id: address, driver, kind: "3d" }, 1] as const;
+    }),
+  });
+
+  test("a GPU that is plugged in and that the driver could not start is named", () => {
+    const companion = plugged("nvidia", "nvidia", "vfio-pci", "");
+    const look = (second: number, memory?: unknown) =>
+      grade(gpuCount, gpusAnd({ unreadable: 1 }, {}), { companion, memory, nowSeconds: noon + second });
+    const first = look(0);
+    // The driver may be at it still; what NVML says is said at once.
+    expect(first.findings.map(({ summary }) => summary)).toEqual(["the driver counts 1 GPU more and does not open it"]);
+    const second = look(90, first.memory);
+    expect(second.findings).toEqual([
+      {
+        status: "critical",
+        subject: "GPU 0000:3b:00",
+        summary: "is on the PCI bus, and the driver could not start it",
+        action: "reboot",
+      },
+    ]);
+  });
+
+  test("GPUs without a driver are a warning, with an expectation critical, and a screen's card is none", async () => {
+    const absent = { state: "absent", reason: "no libnvidia-ml.so.1" } as const;
+    const judge = async (companion: Families, config = {}) =>
+      (await runWith(gpuCount, absent, config, { state: "ok", samples: toSamples(companion) })).verdict;
+    expect(await judge(plugged("", "nvidia"))).toMatchObject({
+      status: "warning",
+      action: "check_configuration",
+      summary: "2 GPUs on the PCI bus, and no driver: no libnvidia-ml.so.1",
+    });
+    expect((await judge(plugged(""), { expected_gpus: 8 }))?.status).toBe("critical");
+    expect(await judge(plugged("nouveau", "vfio-pci"))).toBeUndefined();
+    const screen = [[{ pci_bus_id: "0000:01:00.0", driver: "", kind: "vga" }, 1]] as const;
+    expect(await judge({ aami_gpu_pci_device_info: screen })).toBeUndefined();
   });
 
   test("fewer than before are a warning for a week", () => {

@@ -54,8 +54,13 @@ export function verdictOf(check: BuiltinCheck, families: Families, options: Grad
 }
 
 /** One run as the node makes it, with a source that answers this. */
-export function runWith(check: BuiltinCheck, reading: CollectorReading, config = {}): Promise<CheckRun> {
-  const readings: Readings = { read: async () => reading };
+export function runWith(
+  check: BuiltinCheck,
+  reading: CollectorReading,
+  config = {},
+  companion: CollectorReading = reading,
+): Promise<CheckRun> {
+  const readings: Readings = { read: async (name) => (name === check.companion ? companion : reading) };
   const runner = createBuiltinRunner({
     readings,
     bootId: "boot-1",

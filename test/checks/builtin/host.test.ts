@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { clockSync } from "../../../checks/builtin/clock.ts";
+import { cloudInit } from "../../../checks/builtin/cloud-init.ts";
 import { dState } from "../../../checks/builtin/d-state.ts";
 import { fileHandles } from "../../../checks/builtin/file-handles.ts";
 import { kernelModulesLoaded } from "../../../checks/builtin/kernel-modules.ts";
@@ -7,7 +8,7 @@ import { mounts } from "../../../checks/builtin/mounts.ts";
 import { rootDisk } from "../../../checks/builtin/root-disk.ts";
 import { zombies } from "../../../checks/builtin/zombies.ts";
 import type { BuiltinCheck } from "../../../checks/builtin/builtin.ts";
-import { type Families, grade, noon, verdictOf } from "./grading.ts";
+import { type Families, grade, noon, runWith, verdictOf } from "./grading.ts";
 
 const root = { mountpoint: "/", device: "/dev/nvme0n1p2", fstype: "ext4" };
 const data = { mountpoint: "/data", device: "filer:/data", fstype: "nfs4" };
@@ -239,6 +240,41 @@ test("kernel_modules without a list judges nothing", () => {
   expect(grade(kernelModulesLoaded, {}).absent).toBe("no module is required");
 });
 
+describe("cloud_init", () => {
+  const stages = (end: number | undefined, ...errors: readonly (readonly [message: string, recoverable: string])[]) => {
+    const families: Families = {
+      aami_cloud_init_stage_start_timestamp_seconds: [[{ stage: "init" }, noon - 9000]],
+      aami_cloud_init_stage_end_timestamp_seconds: end === undefined ? [] : [[{ stage: "init" }, end]],
+      aami_cloud_init_error_info: errors.map(([message, recoverable]) => [{ stage: "init", recoverable, message }, 1]),
+    };
+    return families;
+  };
+  test.each([
+    ["all well", stages(noon - 7200), {}, "ok", "done 2 h ago, without errors"],
+    ["an error", stages(noon - 7200, ["ssh failed", "false"]), {}, "critical", "stage init: ssh failed"],
+    ["one that it went on after", stages(noon - 7200, ["no mirror", "true"]), {}, "warning", "stage init: no mirror"],
+    ["a stage that does not end", stages(undefined), {}, "warning", "stage init: goes on for 2 h 30 min"],
+    ["a stage that takes its time", stages(undefined), { stage_minutes: 180 }, "ok", "stage init is running"],
+  ] as const)("%s", (_what, families, parameters, status, summary) => {
+    expect(verdictOf(cloudInit, families, { parameters })).toMatchObject({
+      status,
+      summary,
+      action: status === "ok" ? "none" : "check_configuration",
+    });
+  });
+
+  test("errors have happened, and can be acknowledged; a stage that goes on is so now", () => {
+    const [error] = grade(cloudInit, stages(noon - 7200, ["ssh failed", "false"])).findings;
+    expect(error?.at).toBe(new Date((noon - 7200) * 1000).toISOString());
+    expect(grade(cloudInit, stages(undefined)).findings[0]?.at).toBeUndefined();
+  });
+
+  test("not there: no check; not readable: unknown", async () => {
+    expect((await runWith(cloudInit, { state: "absent", reason: "cloud-init has not run" })).outcome).toBe("absent");
+    expect((await runWith(cloudInit, { state: "failed", reason: "SyntaxError" })).verdict?.status).toBe("unknown");
+  });
+});
+
 describe("d_state", () => {
   const blocked = (name: string, start = 77): Families => ({
     aami_task_blocked_start_ticks: [[{ pid: "812", name }, start]],
@@ -305,3 +341,12 @@ describe("d_state", () => {
     expect(verdictOf(dState, blocked("fio"), { memory, nowSeconds: noon + 100, parameters }).status).toBe("ok");
   });
 });
+
+const all = [clockSync, cloudInit, dState, fileHandles, kernelModulesLoaded, mounts, rootDisk, zombies];
+test.each(all.map((check): [string, BuiltinCheck] => [check.name, check]))(
+  "%s is unknown when its source failed",
+  async (_name, check) => {
+    const { verdict } = await runWith(check, { state: "failed", reason: "EIO" });
+    expect(verdict).toMatchObject({ status: "unknown", action: "none", summary: expect.stringContaining("EIO") });
+  },
+);
