@@ -3,6 +3,7 @@ import { describeError } from "../../runtime/log.ts";
 import type { HeapKeeper } from "../heap-keeper.ts";
 import type { Instrumentation } from "../instrumentation.ts";
 import type { ScrapeEngine } from "../scrape/engine.ts";
+import { acceptsGzip, contentType, parseQuery } from "./negotiation.ts";
 
 export interface MetricsSettings {
   readonly collectorTimeoutSeconds: number;
@@ -78,7 +79,7 @@ interface Selection {
 
 function select(query: string, { engine, isKnownCollector }: MetricsOptions): Selection {
   if (query === "") return { names: undefined, refusal: undefined };
-  const parameters = new URLSearchParams(query);
+  const parameters = parseQuery(query);
   const collect = parameters.getAll("collect[]");
   const exclude = parameters.getAll("exclude[]");
   const enabled = engine.collectorNames;
@@ -101,16 +102,6 @@ function deadlineOf(header: string | null, { collectorTimeoutSeconds, timeoutMar
   const longest = collectorTimeoutSeconds * 1000;
   if (!(announced > 0)) return longest;
   return Math.max(shortestDeadlineMs, Math.min(longest, (announced - timeoutMarginSeconds) * 1000));
-}
-
-/** Prometheus 3 says how it wants names outside of [a-zA-Z0-9_:] written; there are none on this page. */
-function contentType(accept: string | null): string {
-  const escaping = accept?.includes("escaping=allow-utf-8") ? "allow-utf-8" : "underscores";
-  return `text/plain; version=0.0.4; charset=utf-8; escaping=${escaping}`;
-}
-
-function acceptsGzip(header: string | null): boolean {
-  return header !== null && /(^|[\s,])gzip(?!\s*;\s*q=0(\.0*)?\s*(,|$))/i.test(header);
 }
 
 function text(status: number, body: string): Response {

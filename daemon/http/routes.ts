@@ -17,27 +17,57 @@ export interface RouteOptions {
 /** What the daemon answers on its port; `options` is asked anew each time, so that a reload takes effect. */
 export function createRoutes(options: () => RouteOptions): Handler {
   return (request, client) => {
-    const current = options();
-    const { path, query } = splitUrl(request.url);
-    if (path === current.telemetryPath) return current.metrics(request, query);
-    switch (path) {
-      case "/":
-        return new Response(current.statusPage(), { headers: { "content-type": "text/html; charset=utf-8" } });
-      case "/health":
-      case "/healthz":
-      case "/-/healthy":
-        return text(200, "aami daemon is healthy.");
-      case "/readyz":
-      case "/-/ready":
-        return current.isReady() ? text(200, "aami daemon is ready.") : text(503, "aami daemon is starting.");
-      case "/-/reload":
-        return reload(request, client, current);
-      case "/api/v1/status":
-        return Response.json(current.status(), { headers: { "cache-control": "no-store" } });
-      default:
-        return current.parts(request, path) ?? text(404, "404 page not found");
-    }
+    const { path: written, query } = splitUrl(request.url);
+    const path = written.includes("%") ? decodePath(written) : written;
+    if (path.includes("//")) return redirect(path.replace(/\/{2,}/g, "/"), query);
+    return answer(request, { path, query, client, current: options() });
   };
+}
+
+interface Asked {
+  readonly path: string;
+  readonly query: string;
+  readonly client: ClientAddress;
+  readonly current: RouteOptions;
+}
+
+function answer(request: Request, { path, query, client, current }: Asked): Response | Promise<Response> {
+  if (path === current.telemetryPath) return current.metrics(request, query);
+  switch (path) {
+    case "/":
+      return new Response(current.statusPage(), { headers: { "content-type": "text/html; charset=utf-8" } });
+    case "/health":
+    case "/healthz":
+    case "/-/healthy":
+      return text(200, "aami daemon is healthy.");
+    case "/readyz":
+    case "/-/ready":
+      return current.isReady() ? text(200, "aami daemon is ready.") : text(503, "aami daemon is starting.");
+    case "/-/reload":
+      return reload(request, client, current);
+    case "/api/v1/status":
+      return Response.json(current.status(), { headers: { "cache-control": "no-store" } });
+    default:
+      return current.parts(request, path) ?? text(404, "404 page not found");
+  }
+}
+
+/** As it stands where an escape is broken: no page has such a name. */
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+/** Go's router sends "//metrics" to "/metrics". */
+function redirect(path: string, query: string): Response {
+  const location = encodeURI(path) + (query === "" ? "" : `?${query}`);
+  return new Response(`<a href="${location.replaceAll("&", "&amp;")}">Moved Permanently</a>.\n\n`, {
+    status: 301,
+    headers: { location, "content-type": "text/html; charset=utf-8" },
+  });
 }
 
 async function reload(request: Request, client: ClientAddress, options: RouteOptions): Promise<Response> {

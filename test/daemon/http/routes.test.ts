@@ -40,6 +40,7 @@ test.each([
   ["an address in the query", "GET /metrics?from=http://a/b HTTP/1.0\r\n\r\n", "metrics page from=http://a/b"],
   ["a Host that is none", "GET /metrics HTTP/1.1\r\nHost: a b\r\n\r\n", "metrics page "],
   ["a Host with a path", "GET /metrics HTTP/1.1\r\nHost: a/healthz?\r\n\r\n", "metrics page "],
+  ["an escaped letter", "GET /%6detrics?a=1 HTTP/1.1\r\nHost: a\r\n\r\n", "metrics page a=1"],
   ["the absolute form", "GET http://node/metrics HTTP/1.1\r\nHost: node\r\n\r\n", "metrics page "],
 ])("%s: the path is found", async (_, request, expected) => {
   const listeners = await listen({ addresses: ["127.0.0.1:0"], webConfigFile: "", handler, log: silentLogger });
@@ -63,4 +64,16 @@ test.each([
   const request = new Request("http://node/-/reload", { method: "POST" });
   const answer = await createRoutes(() => ({ ...options, isLifecycleOpen }))(request, () => address);
   expect(answer.status).toBe(status);
+});
+
+test.each([
+  ["//metrics?a=1&b=2", "/metrics?a=1&b=2"],
+  ["/x///%20y", "/x/%20y"],
+])("%s is sent to %s", async (path, location) => {
+  const response = await handler(new Request(`http://node${path}`), () => undefined);
+  expect([response.status, response.headers.get("location")]).toEqual([301, location]);
+});
+
+test("a broken escape names no page", async () => {
+  expect((await handler(new Request("http://node/%zzmetrics"), () => undefined)).status).toBe(404);
 });
