@@ -156,7 +156,9 @@ describe("textfile", () => {
     const folder = mkdtempSync(join(tmpdir(), "aami-textfile-"));
     const lines = Array.from({ length: 100_000 }, (_, index) => `big{n="${index}"} ${index}\n`);
     writeFileSync(join(folder, "big.prom"), lines.join(""));
-    await using daemon = await startDaemonProcess(`--collector.textfile.directory=${folder}`);
+    const config = join(folder, "daemon.yaml");
+    writeFileSync(config, "scrape: { collector_timeout_seconds: 60 }\n");
+    await using daemon = await startDaemonProcess(`--config=${config}`, `--collector.textfile.directory=${folder}`);
     const page = await daemon.page();
     expect(page.match(/^big\{/gm)?.length).toBe(100_000);
     expect(stateOf(page, "loadavg")).toBe("ok");

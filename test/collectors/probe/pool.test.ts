@@ -179,7 +179,7 @@ describe("probe pool", () => {
   describe("that holds results", () => {
     test("runs again elsewhere what a stuck process had done and not told of", async () => {
       const path = join(folder, "held");
-      const pool = openPool({ silenceMs: 300 }, "hold");
+      const pool = openPool({ silenceMs: 1000 }, "hold");
       const fifo = makeFifo("holding");
       const notes = ["note a", "note b"].map((name) => pool.run(name, { path, milliseconds: 0 }, generous));
       const blocked = pool.run("read", { path: fifo }, generous);
@@ -205,10 +205,10 @@ describe("probe pool", () => {
     test("tells of the others before it tries a job that hung", async () => {
       const pool = openPool({ silenceMs: 20_000 }, "hold");
       const path = makeFifo("hung-before");
-      await pool.run("read hung", { path }, { deadlineMs: 300 });
+      await hang(pool, "read hung", path);
       await until(() => pool.stuckJobs().length === 0, "reaped");
-      const hung = pool.run("read hung", { path }, { deadlineMs: 3000 });
-      expect((await pool.run("echo", 1, { deadlineMs: 2500 })).status).toBe("done");
+      const hung = pool.run("read hung", { path }, { deadlineMs: 6000 });
+      expect((await pool.run("echo", 1, { deadlineMs: 5500 })).status).toBe("done");
       expect((await hung).status).toBe("timeout");
     });
 
