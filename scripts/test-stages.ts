@@ -13,8 +13,17 @@ interface Stage {
   readonly paths: readonly string[];
 }
 
-/** Sandboxes, faults and whole daemons have deadlines of their own: one file at a time, or they disturb each other. */
-const alone = ["test/checks", "test/collectors/nvidia", "test/collectors/probe", "test/daemon", "test/e2e"];
+/**
+ * What paths begin with: sandboxes have deadlines of their own, and faults are judged by how long pages take. One file
+ * at a time, or they disturb each other.
+ */
+const alone = [
+  "test/checks/",
+  "test/collectors/nvidia/",
+  "test/collectors/probe/",
+  "test/daemon/faults",
+  "test/e2e/faults-",
+];
 const bun = process.execPath;
 const workers = `--parallel=${Math.min(4, Math.max(2, availableParallelism()))}`;
 /** Far beyond what a test takes on a busy machine: it ends those that hang, nothing is measured by it. */
@@ -22,10 +31,10 @@ const timeout = "--timeout=180000";
 
 function toStages(selection: readonly string[]): Stage[] {
   if (selection.length > 0) return [{ name: "selection", options: ["--isolate"], paths: selection }];
-  const ignored = alone.map((path) => `--path-ignore-patterns=${path}/**`);
+  const ignored = alone.map((path) => `--path-ignore-patterns=${path}${path.endsWith("/") ? "**" : "*"}`);
   // In a process or a global object of its own, so that what one file leaves behind cannot fail another.
   return [
-    { name: "side by side", options: [workers, ...ignored], paths: ["test"] },
+    { name: "side by side", options: [workers, ...ignored], paths: ["test/"] },
     { name: "one by one", options: ["--isolate"], paths: alone },
   ];
 }
@@ -59,7 +68,7 @@ async function runStage({ name, options, paths }: Stage, env: Readonly<Record<st
   const reportPath = join(projectRoot, `.cache/log/junit-${name.replaceAll(" ", "-")}.xml`);
   rmSync(reportPath, { force: true });
   const report = [timeout, "--reporter=junit", `--reporter-outfile=${reportPath}`];
-  const child = Bun.spawn([bun, "test", ...options, ...report, ...paths.map((path) => `./${path}`)], {
+  const child = Bun.spawn([bun, "test", ...options, ...report, ...paths], {
     cwd: projectRoot,
     env: { ...process.env, ...(process.stderr.isTTY ? { FORCE_COLOR: "1" } : {}), ...env },
     stdio: ["ignore", "inherit", "pipe"],

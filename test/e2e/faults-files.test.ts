@@ -224,9 +224,9 @@ function testFiles(): void {
     await waitForStuckJobs(faulty, jobs);
     expect(await compareScrapes(faulty, healthy)).toBeLessThan(1.2);
     const early = await countMost(faulty.process.pid, () => timeScrape(faulty));
-    for (let scrape = 0; scrape < 240; scrape++) {
+    for (let scrape = 0; scrape < 160; scrape++) {
       await timeScrape(faulty);
-      // Half a minute, so that the tries to come back to them happen too.
+      // Longer than 15 s, so that two tries to come back to them happen too.
       await Bun.sleep(100);
     }
     await waitForNoMoreThan(early, faulty.process.pid);
