@@ -165,7 +165,8 @@ export function compare(a: string, b: string): number {
 /** Go's strconv.FormatFloat(v, 'g', -1, 64): shortest digits, exponent form below 1e-4 and from 1e+06 on. */
 export function formatValue(value: number): string {
   const magnitude = Math.abs(value);
-  if (magnitude < 1e6 && (magnitude >= 1e-4 || value === 0)) return Object.is(value, -0) ? "-0" : String(value);
+  // Minus zero is 0, as Go writes it.
+  if (magnitude < 1e6 && (magnitude >= 1e-4 || value === 0)) return String(value);
   if (Number.isNaN(value)) return "NaN";
   if (magnitude === Infinity) return value > 0 ? "+Inf" : "-Inf";
   if (Number.isSafeInteger(value)) return toExponentForm(value);

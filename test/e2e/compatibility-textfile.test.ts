@@ -25,7 +25,7 @@ const same: readonly (readonly [what: string, files: Files])[] = [
   ["UTF-8 and control characters", { "a.prom": 'x_a{u="größe 温度",c="\x1c\t"} 1\n' }],
   [
     "numbers of every form",
-    { "a.prom": "x_a 1e6\nx_b -0.000001\nx_c 123456789012\nx_d +7\nx_e 0x10\nx_f 1_000\nx_g .5\n" },
+    { "a.prom": "x_a 1e6\nx_b -0.000001\nx_c 123456789012\nx_d +7\nx_z -0\nx_e 0x10\nx_f 1_000\nx_g .5\n" },
   ],
   [
     "large and small numbers",
