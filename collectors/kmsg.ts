@@ -2,7 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { existsSync } from "node:fs";
 import { defineBackgroundCollector } from "./collector.ts";
 import { type KernelWatch, watchKernelLog } from "./kmsg/watch.ts";
-import { readTextIfPresent } from "./read.ts";
+import { listIfPresent, readTextIfPresent } from "./read.ts";
 
 /** The kernel log: what the kernel says has gone wrong, counted by kind and device, Xid and SXid by code. */
 export const kmsg = defineBackgroundCollector({
@@ -21,10 +21,12 @@ export const kmsg = defineBackgroundCollector({
   ),
   create: ({ device, accept_user_records: acceptUserRecords }) => {
     let running: KernelWatch | undefined;
+    let sysPath = "";
     return {
       detect: async () =>
         existsSync(device) ? { supported: true } : { supported: false, reason: `${device} is not there` },
       start: ({ host, log, events }) => {
+        sysPath = host.sysPath;
         const bootId = readTextIfPresent(`${host.procPath}/sys/kernel/random/boot_id`)?.trim();
         running = watchKernelLog({ device, acceptUserRecords, bootId, log, events });
       },
@@ -36,8 +38,16 @@ export const kmsg = defineBackgroundCollector({
         if (running === undefined) throw new Error("the kernel log is not followed yet");
         const error = running.error();
         if (error !== undefined) throw new Error(`cannot read ${device}`, { cause: error });
-        return running.counts.families();
+        running.countDriverXids();
+        return running.counts.families(listNvidiaGpus(sysPath));
       },
     };
   },
 });
+
+/** PCI bus ids as the kernel log writes them; the driver has its GPUs in sysfs whether or not it can use them. */
+function listNvidiaGpus(sysPath: string): string[] {
+  return listIfPresent(`${sysPath}/bus/pci/drivers/nvidia`)
+    .filter((name) => /^[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(name))
+    .map((name) => name.slice(0, name.lastIndexOf(".")));
+}

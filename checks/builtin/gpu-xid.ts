@@ -82,6 +82,8 @@ function observe(counts: readonly Sample[], times: readonly Sample[]): Observati
   const byKey = new Map<string, Observation>();
   const last = new Map(times.map((sample) => [JSON.stringify(sample.labels), sample.value]));
   for (const { labels, value } of counts) {
+    // Counted from 0, so that an alert sees the first one.
+    if (value === 0) continue;
     const key = keyOf(labels);
     const known = byKey.get(key) ?? { key, lastSeconds: 0, count: 0 };
     const lastSeconds = Math.max(known.lastSeconds, last.get(JSON.stringify(labels)) ?? 0);

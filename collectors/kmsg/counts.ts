@@ -18,7 +18,8 @@ export interface KernelCounts {
   /** Everything counted so far, and back: for the next daemon of this boot. */
   counted(): CountedEvent[];
   restore(counted: readonly CountedEvent[]): void;
-  families(): MetricFamily[];
+  /** `gpus`: NVIDIA GPUs of this node, whose Xids are counted from 0. */
+  families(gpus?: readonly string[]): MetricFamily[];
 }
 
 const head = {
@@ -36,7 +37,10 @@ const head = {
     "aami_kernel_log_uncounted_events_total",
     "Events left out of aami_kernel_log_events_total because too many devices had been seen.",
   ),
-  xid: counter("aami_gpu_xid_errors_total", "Xid errors of an NVIDIA GPU in the kernel log since boot."),
+  xid: counter(
+    "aami_gpu_xid_errors_total",
+    "Xid errors of an NVIDIA GPU since boot, from the kernel log and the driver's events, each counted once.",
+  ),
   lastXid: gauge("aami_gpu_xid_last_timestamp_seconds", "Unix time of the newest Xid error of this GPU and code."),
   linkXid: counter(
     "aami_gpu_nvlink_xid_errors_total",
@@ -74,12 +78,12 @@ export function createKernelCounts(): KernelCounts {
     restore: (counted) => {
       for (const entry of counted) seen.set(keyOf(entry.event), entry);
     },
-    families: () => {
+    families: (gpus = []) => {
       const set = createFamilySet();
       set.add(head.records, {}, totals.records);
       set.add(head.lost, {}, totals.lost);
       set.add(head.dropped, {}, totals.dropped);
-      addXids(set, [...seen.values()]);
+      addXids(set, [...seen.values()], gpus);
       for (const { event, count, atSeconds } of seen.values()) {
         const { device, code } = event;
         if (event.id === "gpu_xid") continue;
@@ -111,8 +115,11 @@ function matters(a: CountedEvent, b: CountedEvent): number {
   return weights[a.event.severity] - weights[b.event.severity] || a.atSeconds - b.atSeconds;
 }
 
+/** Codes that alerts are written for: a counter that begins with its first event hides that event from increase(). */
+const countedFromTheStart = [13, 31, 43, 45, 48, 62, 63, 64, 74, 79, 92, 94, 95, 109, 119, 120, 140, 149, 154] as const;
+
 /** The errors of an NVLink are counted by what they are, and with all others by code. */
-function addXids(set: FamilySet, entries: readonly CountedEvent[]): void {
+function addXids(set: FamilySet, entries: readonly CountedEvent[], gpus: readonly string[]): void {
   const byCode = new Map<string, { readonly labels: Labels; count: number; atSeconds: number }>();
   for (const { event, count, atSeconds } of entries) {
     if (event.id !== "gpu_xid") continue;
@@ -125,6 +132,11 @@ function addXids(set: FamilySet, entries: readonly CountedEvent[]): void {
     const detailed = { ...labels, error_info: info, error_status: status, severity };
     set.add(head.linkXid, detailed, count);
     set.add(head.lastLinkXid, detailed, atSeconds);
+  }
+  for (const gpu of gpus) {
+    for (const code of countedFromTheStart) {
+      if (!byCode.has(`${gpu} ${code}`)) set.add(head.xid, { pci_bus_id: gpu, xid: String(code) }, 0);
+    }
   }
   for (const { labels, count, atSeconds } of byCode.values()) {
     set.add(head.xid, labels, count);

@@ -5,6 +5,8 @@ export interface KernelLogMemory {
   readonly bootId: string;
   /** Number of the first record that has not been counted. */
   readonly nextSequence: number;
+  /** Time of the newest Xid of the driver's events that has been counted. */
+  readonly driverToldMs?: number;
   readonly lost: number;
   readonly counted: readonly CountedEvent[];
 }
@@ -19,7 +21,8 @@ export function parseMemory(text: string | undefined, bootId: string): KernelLog
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-  const { nextSequence, lost, counted } = memory;
+  const { nextSequence, driverToldMs, lost, counted } = memory;
   if (memory.bootId !== bootId || !Number.isSafeInteger(nextSequence) || !Array.isArray(counted)) return undefined;
-  return { bootId, nextSequence: nextSequence ?? 0, lost: lost ?? 0, counted };
+  const told = driverToldMs === undefined ? {} : { driverToldMs };
+  return { bootId, nextSequence: nextSequence ?? 0, ...told, lost: lost ?? 0, counted };
 }

@@ -4,6 +4,7 @@ import { describeError, type Logger } from "../../runtime/log.ts";
 import type { EventLog } from "../events.ts";
 import { errnoOf } from "../read.ts";
 import { createKernelCounts, type KernelCounts } from "./counts.ts";
+import { createXidSources, listDriverXids, type XidSources } from "./driver-xids.ts";
 import { type KernelLog, openKernelLog } from "./follower.ts";
 import { parseMemory } from "./memory.ts";
 import { recognise } from "./patterns.ts";
@@ -36,6 +37,8 @@ export interface KernelWatchOptions {
 /** Follows the kernel log, counts what it says, and remembers both over a restart of the daemon. */
 export interface KernelWatch {
   readonly counts: KernelCounts;
+  /** Counts the Xids that the driver has told of and the kernel log has not. */
+  countDriverXids(): void;
   /** Why the log cannot be read. */
   error(): unknown;
   stop(): void;
@@ -45,13 +48,15 @@ export function watchKernelLog(options: KernelWatchOptions): KernelWatch {
   const { device, log, events, open = openKernelLog } = options;
   const bootId = options.bootId ?? randomUUID();
   const counts = createKernelCounts();
-  const note = createNoter(options, { counts, bootId });
+  const sources = createXidSources();
+  const note = createNoter(options, { counts, bootId, sources });
   const memory = parseMemory(events.saved(memoryName), bootId);
   if (memory !== undefined) {
     counts.restore(memory.counted);
     counts.lost(memory.lost);
   }
   let nextSequence = memory?.nextSequence;
+  let driverToldMs = memory?.driverToldMs ?? Date.now() - uptime() * 1000;
   let kernelLog: KernelLog | undefined;
   let failure: unknown;
   let savedAt = performance.now();
@@ -59,7 +64,7 @@ export function watchKernelLog(options: KernelWatchOptions): KernelWatch {
   const remember = (): void => {
     savedAt = performance.now();
     if (nextSequence === undefined) return;
-    const text = { bootId, nextSequence, lost: counts.lostTotal(), counted: counts.counted() };
+    const text = { bootId, nextSequence, driverToldMs, lost: counts.lostTotal(), counted: counts.counted() };
     events.save(memoryName, JSON.stringify(text));
   };
 
@@ -97,6 +102,12 @@ export function watchKernelLog(options: KernelWatchOptions): KernelWatch {
   turn();
   return {
     counts,
+    countDriverXids: () => {
+      for (const { event, atMs } of listDriverXids(events, driverToldMs)) {
+        driverToldMs = atMs;
+        if (sources.isNew("driver", event, atMs / 1000)) counts.add(event, atMs / 1000);
+      }
+    },
     error: () => failure,
     stop: () => {
       clearTimeout(timer);
@@ -109,7 +120,7 @@ export function watchKernelLog(options: KernelWatchOptions): KernelWatch {
 /** Counts a record and tells of it; false for one that is no event. */
 function createNoter(
   { acceptUserRecords, events }: KernelWatchOptions,
-  { counts, bootId }: { readonly counts: KernelCounts; readonly bootId: string },
+  { counts, bootId, sources }: { readonly counts: KernelCounts; readonly bootId: string; readonly sources: XidSources },
 ): (record: KernelRecord) => boolean {
   const throttle = createThrottle(eventLimits);
   return ({ facility, text, uptimeSeconds, sequence }) => {
@@ -118,7 +129,7 @@ function createNoter(
     const event = recognise(text);
     if (event === undefined) return false;
     const atSeconds = Date.now() / 1000 - uptime() + uptimeSeconds;
-    counts.add(event, atSeconds);
+    if (event.id !== "gpu_xid" || sources.isNew("kernel log", event, atSeconds)) counts.add(event, atSeconds);
     const { id: kind, severity, device, code } = event;
     if (!throttle.admits(`${kind} ${device} ${code ?? ""}`, uptimeSeconds)) return true;
     const facts = { kind, severity, device, ...(code === undefined ? {} : { code }) };

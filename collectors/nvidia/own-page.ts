@@ -12,10 +12,6 @@ const head = {
     "State of a GPU as far as reading it goes: 1 for the current one of ok, lost, stuck, skipped, failed, released.",
   ),
   trouble: gauge("aami_gpu_trouble_info", "Why a GPU is not ok: the call that hangs, or the code that came back."),
-  xids: counter(
-    "aami_gpu_xids_total",
-    "Xid errors of a GPU since boot, from the kernel log and the driver's events, each counted once.",
-  ),
   lastSample: gauge("aami_gpu_last_sample_timestamp_seconds", "Unix time of the newest complete reading of a GPU."),
   duration: gauge("aami_gpu_sample_duration_seconds", "How long the newest reading of a GPU took."),
   restarts: counter("aami_gpu_helper_restarts_total", "Processes that read the GPUs after the first one."),
@@ -149,7 +145,6 @@ function addState(set: FamilySet, gpu: WatchedGpu, driverVersion: string): void 
   };
   set.add(head.info, info, 1);
   for (const each of gpuStates) set.add(head.state, { ...labels, state: each }, each === gpu.state ? 1 : 0);
-  for (const [code, count] of gpu.xidCounts) set.add(head.xids, { ...labels, xid: String(code) }, count);
   const { state, reason } = gpu;
   if (reason !== "") set.add(head.trouble, { ...labels, state, reason: reason.slice(0, reasonMost) }, 1);
   set.add(head.lastSample, labels, gpu.sampledAtMs === undefined ? undefined : gpu.sampledAtMs / 1000);

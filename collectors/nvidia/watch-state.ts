@@ -34,8 +34,6 @@ export interface WatchedGpu {
   retryAtMs: number;
   /** Newest last; what is older than the count window is dropped, the newest of each instance is kept. */
   xids: readonly SeenXid[];
-  /** By code, since the machine was started as far as the kernel log reaches back. */
-  readonly xidCounts: Map<number, number>;
   throttleSamples: readonly { readonly atMs: number; readonly reasons: number }[];
 }
 
@@ -46,9 +44,6 @@ interface Traffic {
 
 /** The reason before the first sample. */
 export const unread = "not read yet";
-
-/** Codes that alerts are written for: a counter that begins with its first event hides that event from increase(). */
-const countedFromTheStart = [13, 31, 43, 45, 48, 62, 63, 64, 74, 79, 92, 94, 95, 109, 119, 120, 140, 149, 154] as const;
 
 export function createWatchedGpu(identity: GpuIdentity): WatchedGpu {
   return {
@@ -65,7 +60,6 @@ export function createWatchedGpu(identity: GpuIdentity): WatchedGpu {
     failures: 0,
     retryAtMs: 0,
     xids: [],
-    xidCounts: new Map<number, number>(countedFromTheStart.map((code) => [code, 0])),
     throttleSamples: [],
   };
 }
@@ -126,7 +120,6 @@ export function addXid(gpu: WatchedGpu, xid: SeenXid): boolean {
     (known) => known.source !== xid.source && known.code === xid.code && Math.abs(known.atMs - xid.atMs) < sameXidMs,
   );
   if (isKnown) return false;
-  gpu.xidCounts.set(xid.code, (gpu.xidCounts.get(xid.code) ?? 0) + 1);
   const newest = new Map(gpu.xids.map((known) => [known.gpuInstance, known]));
   const recent = gpu.xids.filter(
     (known) => known.atMs > xid.atMs - countWindowMs || newest.get(known.gpuInstance) === known,

@@ -20,6 +20,7 @@ const sxid = (code: number, severity: string, ago = 60): Families => {
 describe("gpu_xid", () => {
   test.each([
     ["nothing", {}, "ok", "none", "no Xid that asks for anything"],
+    ["nothing but zeros", xid(79, { count: 0 }), "ok", "none", "no Xid that asks for anything"],
     ["an application's fault", xid(31), "ok", "none", "no Xid that asks for anything"],
     ["a lost GPU", xid(79), "critical", "reboot", "GPU 0000:3b:00: Xid 79, GPU has fallen off the bus; 1 min ago"],
     [

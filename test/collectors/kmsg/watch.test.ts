@@ -3,6 +3,7 @@ import { xids } from "../../../checks/catalogue/catalogue.ts";
 import { createEventLog, type EventLog, type EventStorage, type HardwareEvent } from "../../../collectors/events.ts";
 import { encodeFamilies } from "../../../collectors/exposition.ts";
 import { createKernelCounts } from "../../../collectors/kmsg/counts.ts";
+import { createXidSources } from "../../../collectors/kmsg/driver-xids.ts";
 import type { KernelLog } from "../../../collectors/kmsg/follower.ts";
 import { recognise } from "../../../collectors/kmsg/patterns.ts";
 import { parseRecord } from "../../../collectors/kmsg/record.ts";
@@ -87,6 +88,80 @@ function page(watch: KernelWatch): string {
 
 const xidLine = (code: number, count: number): string =>
   `aami_gpu_xid_errors_total{pci_bus_id="0000:3b:00",xid="${code}"} ${count}\n`;
+
+/** Told by the driver, as the GPU collector records it. */
+const driverXid = (code: number, atMs: number): HardwareEvent => ({
+  key: `nvidia:GPU-0:gpu_xid:${code}:${atMs}`,
+  atMs,
+  source: "nvidia",
+  kind: "gpu_xid",
+  severity: "warning",
+  device: "0000:3b:00",
+  code,
+  message: `Xid ${code}, told by the driver`,
+});
+
+describe("Xids of the driver's events", () => {
+  test("are counted when the kernel log is silent about them, and not again by the next daemon", () => {
+    const [ring, disk] = [createRing(100), createDisk()];
+    ring.write("harmless");
+    const first = live(ring, disk);
+    first.events.record(driverXid(48, Date.now()));
+    first.watch.countDriverXids();
+    first.watch.countDriverXids();
+    expect(page(first.watch)).toContain(xidLine(48, 1));
+    first.end();
+    const second = live(ring, disk);
+    second.watch.countDriverXids();
+    expect(page(second.watch)).toContain(xidLine(48, 1));
+    second.end();
+  });
+
+  test("of an earlier run of the kernel are not counted", () => {
+    const [ring, disk] = [createRing(100), createDisk()];
+    const { watch, events, end } = live(ring, disk);
+    events.record(driverXid(48, 1000));
+    watch.countDriverXids();
+    expect(page(watch)).not.toContain("aami_gpu_xid_errors_total{");
+    end();
+  });
+
+  test.each([
+    ["kernel log", "driver", 5, false],
+    ["driver", "kernel log", 5, false],
+    ["driver", "kernel log", 61, true],
+    ["driver", "driver", 1, true],
+  ] as const)("told by the %s, then by the %s %i s later", (first, then, seconds, wanted) => {
+    const sources = createXidSources();
+    const told = { device: "0000:3b:00", code: 79 };
+    expect(sources.isNew(first, told, 1000)).toBe(true);
+    expect(sources.isNew(then, { ...told, code: 48 }, 1000 + seconds)).toBe(true);
+    expect(sources.isNew(then, told, 1000 + seconds)).toBe(wanted);
+  });
+
+  test("two that both sources tell of are two", () => {
+    const sources = createXidSources();
+    const told = { device: "0000:3b:00", code: 79 };
+    const news = (["driver", "driver", "kernel log", "kernel log"] as const).map((source, index) =>
+      sources.isNew(source, told, 1000 + index),
+    );
+    expect(news).toEqual([true, true, false, false]);
+  });
+});
+
+test("the Xids of the GPUs of this node are counted from 0, those that there were as often as they were", () => {
+  const [ring, disk] = [createRing(100), createDisk()];
+  ring.write(xid(79));
+  const { watch, end } = live(ring, disk);
+  const text = encodeFamilies(watch.counts.families(["0000:3b:00", "0000:5e:00"]))
+    .map(({ text: lines }) => lines)
+    .join("");
+  expect(text).toContain(xidLine(79, 1));
+  expect(text).toContain(xidLine(48, 0));
+  expect(text).toContain('aami_gpu_xid_errors_total{pci_bus_id="0000:5e:00",xid="79"} 0\n');
+  expect(text.match(/^aami_gpu_xid_last_timestamp_seconds\{/gm)).toHaveLength(1);
+  end();
+});
 
 test("errors of an NVLink are counted by what they are, and by code", () => {
   const [ring, disk] = [createRing(100), createDisk()];

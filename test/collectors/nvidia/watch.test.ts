@@ -275,7 +275,6 @@ test.each([
   addXid(gpu, kernelXid(79, 1000));
   addXid(gpu, { ...kernelXid(code, 1000 + laterMs), source });
   expect(gpu.xids).toHaveLength(wanted);
-  expect([...gpu.xidCounts.values()].reduce((sum, count) => sum + count, 0)).toBe(wanted);
 });
 
 test("a flood of Xids is bounded and keeps the newest of each instance", () => {
