@@ -172,9 +172,13 @@ function growth(counters: Memory, sinceSeconds: number): Finding[] {
 
 function silent(states: readonly Sample[]): Finding[] {
   const fine = ["ok", "standby", "unsupported"];
-  return states.flatMap(({ labels }) => {
+  return states.flatMap(({ labels }): Finding[] => {
     const { device: subject = "", state = "" } = labels;
     if (fine.includes(state)) return [];
+    if (state === "dead") {
+      const given = "the kernel has given the controller up";
+      return [{ status: "critical", subject, summary: given, action: "inspect_hardware" }];
+    }
     const summary = `smartctl gives no answer (${state.replaceAll("_", " ")})`;
     return [{ status: "unknown", subject, summary, action: state === "stuck" ? "inspect_hardware" : "none" }];
   });

@@ -5,7 +5,16 @@ import type { SmartctlResult } from "./smartctl.ts";
 import { classify, standbyExitStatus } from "./outcome.ts";
 
 /** The state that aami_smart_device_state shows. */
-export const deviceStates = ["ok", "standby", "stuck", "timeout", "open_failed", "unsupported", "failed"] as const;
+export const deviceStates = [
+  "ok",
+  "standby",
+  "stuck",
+  "timeout",
+  "open_failed",
+  "unsupported",
+  "failed",
+  "dead",
+] as const;
 export type DeviceState = (typeof deviceStates)[number] | "unknown";
 
 /** What is polled: a disk that the kernel shows, or one behind a controller that only smartctl can name. */
@@ -132,6 +141,16 @@ export function settleAsleep(device: PolledDevice, mode: string): void {
   device.reason = mode;
   device.powerMode = mode;
   device.failures = 0;
+}
+
+/** The driver has given the controller up, and answers no command any more: what was read before says nothing now. */
+export function settleDead(device: PolledDevice): void {
+  fail(device, "dead", "the kernel has given the controller up");
+  device.report = undefined;
+}
+
+export function isDead({ disk }: PolledDevice): boolean {
+  return disk?.state === "dead";
 }
 
 function fail(device: PolledDevice, state: DeviceState, reason: string): void {

@@ -3,8 +3,10 @@ import type { EventLog, HardwareEvent } from "../events.ts";
 import {
   applyResult,
   createPolledDevice,
+  isDead,
   type PolledDevice,
   settleAsleep,
+  settleDead,
   smartctlArguments,
   type Target,
 } from "./device.ts";
@@ -103,8 +105,11 @@ export function createSmartPoller(dependencies: SmartPollerDependencies): SmartP
     }
     for (const [key, { target, disk }] of wanted) {
       const known = byKey.get(key);
-      if (known !== undefined) known.disk = disk;
-      else byKey.set(key, createPolledDevice(target, disk, now() + random() * firstPollSpreadSeconds * 1000));
+      if (known !== undefined) {
+        known.disk = disk;
+        // Its death, and its return, are told at once.
+        if (isDead(known) !== (known.state === "dead")) known.dueAtMs = now();
+      } else byKey.set(key, createPolledDevice(target, disk, now() + random() * firstPollSpreadSeconds * 1000));
     }
   };
 
@@ -126,11 +131,9 @@ export function createSmartPoller(dependencies: SmartPollerDependencies): SmartP
     const before = { state: device.state, hasPassed: hasPassed(device) };
     const startedAt = performance.now();
     if (device.disk?.suspended === true) return settle(device, before, () => settleAsleep(device, "SUSPENDED"));
-    // A controller that the driver has given up answers no command: nothing is sent to it.
-    const isDead = device.disk?.state === "dead";
-    const result = isDead
-      ? ({ end: "failed", error: "the kernel calls the controller dead" } as const)
-      : await smartctl.call(path, smartctlArguments(device), settings.deadlineSeconds * 1000);
+    // Nothing is sent to a controller that answers nothing.
+    if (isDead(device)) return settle(device, before, () => settleDead(device));
+    const result = await smartctl.call(path, smartctlArguments(device), settings.deadlineSeconds * 1000);
     device.durationSeconds = (performance.now() - startedAt) / 1000;
     settle(device, before, () => applyResult(device, result, now()));
     startDuePolls();
@@ -158,7 +161,9 @@ export function createSmartPoller(dependencies: SmartPollerDependencies): SmartP
       if (before !== "unknown") log.info("disk can be read again", { device: label, state });
     } else {
       log.warn("disk cannot be read by smartctl", { device: label, path: device.target.path, state, reason });
-      if (state !== "unsupported") tell(device, "disk_unreadable", "warning", `smartctl: ${state}, ${reason ?? ""}`);
+      if (state === "dead") tell(device, "disk_dead", "critical", reason ?? "");
+      else if (state !== "unsupported")
+        tell(device, "disk_unreadable", "warning", `smartctl: ${state}, ${reason ?? ""}`);
     }
   };
 

@@ -478,6 +478,7 @@ describe("smart", () => {
       "sda: temperature is out of range",
     ],
     ["old bad sectors", pending(8), "ok", "1 disk without complaint"],
+    ["a dead controller", state("dead"), "critical", "sda: the kernel has given the controller up"],
     ["smartctl hangs", state("stuck"), "unknown", "sda: smartctl gives no answer (stuck)"],
     ["smartctl may not", state("open_failed"), "unknown", "sda: smartctl gives no answer (open failed)"],
   ])("%s", (_what, families, status, summary) => {

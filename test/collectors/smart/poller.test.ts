@@ -148,7 +148,23 @@ describe("polling", () => {
     const bench = createBench([disk("nvme0", { state: "dead", rotational: false })], () => exited(report()));
     await bench.wait(10);
     expect(bench.calls).toEqual([]);
-    expect(bench.page()).toContain('aami_smart_device_state{device="nvme0",state="failed"} 1');
+    expect(bench.page()).toContain('aami_smart_device_state{device="nvme0",state="dead"} 1');
+  });
+
+  test("the death of a controller and its return are told at once, and nothing of before is shown meanwhile", async () => {
+    const nvme = (state: string) => disk("nvme0", { state, rotational: false });
+    const bench = createBench([nvme("live")], (path) => exited(report({ path })));
+    await bench.wait(10);
+    expect(bench.page()).toContain('smartctl_device_smartctl_exit_status{device="nvme0"} 0');
+    bench.disks = [nvme("dead")];
+    await bench.wait(35);
+    expect(bench.page()).toContain('aami_smart_device_state{device="nvme0",state="dead"} 1');
+    expect(bench.page()).not.toContain("smartctl_device_smartctl_exit_status");
+    expect(bench.events.since(0).map(({ kind, severity }) => `${kind} ${severity}`)).toEqual(["disk_dead critical"]);
+    bench.disks = [nvme("live")];
+    await bench.wait(35);
+    expect(bench.page()).toContain('aami_smart_device_state{device="nvme0",state="ok"} 1');
+    expect(bench.page()).toContain('smartctl_device_smartctl_exit_status{device="nvme0"} 0');
   });
 });
 
