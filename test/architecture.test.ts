@@ -19,8 +19,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
     "collectors/read.ts",
   ],
   daemon: ["protocol/", "runtime/", "collectors/", "checks/"],
-  // The library is data: scripts with their settings, which the server offers as templates.
-  server: ["protocol/", "runtime/", "checks/library/"],
+  // The library is data: scripts with their settings, which the server offers as templates. What builtin checks take as
+  // parameters is refused here rather than on each node.
+  server: ["protocol/", "runtime/", "checks/library/", "checks/builtin/problem.ts"],
   scripts: ["protocol/", "collectors/read.ts", "package.json"],
 };
 

@@ -1,3 +1,4 @@
+import { findBuiltinProblem } from "../../checks/builtin/problem.ts";
 import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { Cron } from "croner";
@@ -117,6 +118,9 @@ export function checkScript(script: Script, config: Readonly<Record<string, unkn
   if (line > 0) fail("script_content", `line ${line} ends with a carriage return; save it with Unix line ends`);
   if (Buffer.byteLength(JSON.stringify(config)) > Limits.configBytes)
     fail("config", `more than ${Limits.configBytes} bytes`);
+  // Every node would refuse it, each for itself, where nobody looks.
+  const problem = script.language === "builtin" ? findBuiltinProblem(script.name, config) : undefined;
+  if (problem !== undefined) fail(problem.field, problem.message);
   checkTiming(script);
   resolvePermissions(script, config);
 }

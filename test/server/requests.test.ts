@@ -405,6 +405,24 @@ describe("templates and policies", () => {
     });
   });
 
+  test.each([
+    ["root_dsik", {}, "name: there is no builtin check root_dsik; did you mean root_disk?"],
+    ["toaster", {}, "name: there is no builtin check toaster; known: amd_gpu_count, "],
+    ["root_disk", { warning_free: 0.1 }, "config: parameter warning_free: Unexpected property"],
+    [
+      "root_disk",
+      { warning_free_ratio: 7 },
+      "config: parameter warning_free_ratio: Expected number to be less or equal to 1",
+    ],
+  ])("a policy for a builtin check %s with %p is refused", async (name, config, message) => {
+    const body = { name, script_type: "host", language: "builtin", scope: "global", config };
+    const answer = await server.call("POST", "/api/v1/script-policies", { body });
+    expect(answer.status).toBe(400);
+    expect(answer.body).toMatchObject({
+      error: { code: "VALIDATION_ERROR", message: expect.stringContaining(message) },
+    });
+  });
+
   test("a policy for a builtin check needs no script", async () => {
     const body = { name: "root_disk", script_type: "host", language: "builtin", scope: "global", config: {} };
     const policy = await create("/api/v1/script-policies", body);
