@@ -113,7 +113,7 @@ function collectorSection({ options, description, enabledByDefault, name }: Coll
     t.Boolean({
       flag: `collector.${name}`,
       enabledByDefault,
-      description: `Run this collector; ${enabledByDefault ? "enabled" : "disabled"} by default.`,
+      description: `${description} ${enabledByDefault ? "Enabled" : "Disabled"} by default.`,
     }),
   );
   return section({ enabled, ...options.properties }, description);
