@@ -73,8 +73,12 @@ function toObservations(samples: (family: string) => readonly Sample[]): Observa
     samples("aami_gpu_nvlink_xid_last_timestamp_seconds"),
   );
   const all = observe(samples("aami_gpu_xid_errors_total"), samples("aami_gpu_xid_last_timestamp_seconds"));
-  // Those are counted among all others as well.
-  return [...links, ...all.filter(({ key }) => !links.some((link) => link.key.startsWith(`${key} `)))];
+  // Those are counted among all others as well; what is left was told without its sub-code.
+  const others = all.map((each) => {
+    const detailed = links.filter((link) => link.key.startsWith(`${each.key} `));
+    return { ...each, count: each.count - detailed.reduce((sum, link) => sum + link.count, 0) };
+  });
+  return [...links, ...others.filter((each) => each.count > 0)];
 }
 
 /** Errors that ask for the same are one fault. */

@@ -12,6 +12,8 @@ export interface CountedEvent {
 /** What has been seen since boot (or since the daemon started, where the log no longer reaches back to it). */
 export interface KernelCounts {
   add(event: KernelEvent, atSeconds: number): void;
+  /** An Xid that was counted without what the line in the kernel log says of its NVLink. */
+  refine(event: KernelEvent, atSeconds: number): void;
   lost(records: number): void;
   read(records: number): void;
   lostTotal(): number;
@@ -64,12 +66,21 @@ const weights: Readonly<Record<Severity, number>> = { info: 0, warning: 1, criti
 export function createKernelCounts(): KernelCounts {
   const seen = new Map<string, CountedEvent>();
   const totals = { records: 0, lost: 0, dropped: 0 };
+  const add: KernelCounts["add"] = (event, atSeconds) => {
+    const key = keyOf(event);
+    const known = seen.get(key);
+    seen.set(key, { event, count: (known?.count ?? 0) + 1, atSeconds });
+    if (seen.size > maxSeries) totals.dropped += dropLeast(seen);
+  };
   return {
-    add: (event, atSeconds) => {
-      const key = keyOf(event);
-      const known = seen.get(key);
-      seen.set(key, { event, count: (known?.count ?? 0) + 1, atSeconds });
-      if (seen.size > maxSeries) totals.dropped += dropLeast(seen);
+    add,
+    refine: (event, atSeconds) => {
+      const { link, ...plain } = event;
+      const known = seen.get(keyOf(plain));
+      if (link === undefined || known === undefined) return;
+      if (known.count === 1) seen.delete(keyOf(plain));
+      else seen.set(keyOf(plain), { ...known, count: known.count - 1 });
+      add(event, atSeconds);
     },
     lost: (records) => void (totals.lost += records),
     read: (records) => void (totals.records += records),

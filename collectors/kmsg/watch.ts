@@ -130,6 +130,8 @@ function createNoter(
     if (event === undefined) return false;
     const atSeconds = Date.now() / 1000 - uptime() + uptimeSeconds;
     if (event.id !== "gpu_xid" || sources.isNew("kernel log", event, atSeconds)) counts.add(event, atSeconds);
+    // The driver was first, and its events do not tell the sub-code.
+    else counts.refine(event, atSeconds);
     const { id: kind, severity, device, code } = event;
     if (!throttle.admits(`${kind} ${device} ${code ?? ""}`, uptimeSeconds)) return true;
     const facts = { kind, severity, device, ...(code === undefined ? {} : { code }) };

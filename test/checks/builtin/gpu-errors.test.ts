@@ -103,6 +103,15 @@ describe("gpu_xid", () => {
     expect(summary).toContain(text);
   });
 
+  test("an error of an NVLink that was told without its sub-code counts beside those with one", () => {
+    const families = { ...link(145, "0x000000c2", "0x00000001", "nonfatal"), ...xid(145, { count: 3 }) };
+    expect(verdictOf(gpuXid, families)).toMatchObject({
+      status: "warning",
+      action: "reset_gpu",
+      summary: expect.stringContaining("NVLINK: RLW Error; 2 times"),
+    });
+  });
+
   test("an NVLink that comes back after two reboots needs hands", () => {
     const lost = link(149, "0x02000011", "0x00000000");
     let memory: unknown;

@@ -102,6 +102,25 @@ const driverXid = (code: number, atMs: number): HardwareEvent => ({
 });
 
 describe("Xids of the driver's events", () => {
+  test("the line in the kernel log adds the sub-code of what the driver has told before", () => {
+    const [ring, disk] = [createRing(100), createDisk()];
+    const { watch, events, end } = live(ring, disk);
+    events.record(driverXid(149, Date.now()));
+    watch.countDriverXids();
+    expect(page(watch)).toContain(xidLine(149, 1));
+    expect(page(watch)).not.toContain("aami_gpu_nvlink_xid_errors_total");
+    end();
+    const event = recognise(
+      "NVRM: Xid (PCI:0000:3b:00): 149, NETIR_LINK_EVT Fatal XC0 i0 Link 08 (0x004505c6 0x00000000)",
+    );
+    if (event === undefined) throw new Error("not recognised");
+    watch.counts.refine(event, Date.now() / 1000);
+    expect(page(watch)).toContain(xidLine(149, 1));
+    expect(page(watch)).toContain("aami_gpu_nvlink_xid_errors_total{");
+    watch.counts.refine(event, Date.now() / 1000);
+    expect(page(watch)).toContain(xidLine(149, 1));
+  });
+
   test("are counted when the kernel log is silent about them, and not again by the next daemon", () => {
     const [ring, disk] = [createRing(100), createDisk()];
     ring.write("harmless");
