@@ -62,14 +62,10 @@ export function startCollector({
     events,
     page,
     waitForPage: (what, satisfies) =>
-      waitFor(
-        what,
-        async () => {
-          const text = await page();
-          return satisfies(text) && text;
-        },
-        { deadlineSeconds: 40 },
-      ),
+      waitFor(what, async () => {
+        const text = await page();
+        return satisfies(text) && text;
+      }),
     stop: () => collector.stop(),
     [Symbol.asyncDispose]: async () => {
       await collector.stop();
