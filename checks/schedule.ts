@@ -2,7 +2,7 @@ import type { MetricFamily } from "../collectors/collector.ts";
 import type { Logger } from "../runtime/log.ts";
 import { type CheckDefinition, type CheckResult, type CheckRun, definitionKey, noRun, statusOf } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { type CheckState, checkFamilies } from "./metrics.ts";
+import { type CheckState, createCheckFamilies } from "./metrics.ts";
 import { toResult } from "./result.ts";
 import { createSeriesMemory, type SeriesMemory } from "./series-memory.ts";
 import { createTiming, jitterOf, scheduleProblem, type Timing } from "./timing.ts";
@@ -14,7 +14,8 @@ export interface CheckScheduler {
    */
   replace(definitions: readonly CheckDefinition[]): void;
   /** Series of all checks and what the schedule says about them. Only reads memory. */
-  families(): MetricFamily[];
+  /** The same array as before while there is nothing new. */
+  families(): readonly MetricFamily[];
   status(): CheckState[];
   /** Runs this check now, as far as others leave room; an interval counts from then. */
   runSoon(check: string): void;
@@ -78,11 +79,12 @@ export function createCheckScheduler(options: SchedulerOptions): CheckScheduler 
     stopped: false,
   };
   const states = () => [...schedule.entries.values()].map((entry) => stateOf(entry, schedule.clock));
+  const toFamilies = createCheckFamilies();
   return {
     replace: (definitions) => {
       if (!schedule.stopped) replaceEntries(schedule, definitions);
     },
-    families: () => checkFamilies(states()),
+    families: () => toFamilies(states()),
     status: states,
     runSoon: (check) => {
       const entry = schedule.entries.get(check);

@@ -81,7 +81,14 @@ export function createChecks(options: CheckServiceOptions): CheckService {
     options.onResult?.(result);
   };
   const scheduler = createScheduler({ ...options, onResult }, open);
-  const families = () => [...sandboxFamilies(tested.report), ...scheduler.families()];
+  let known: { readonly parts: readonly unknown[]; readonly families: readonly MetricFamily[] } | undefined;
+  const families = (): readonly MetricFamily[] => {
+    const { report } = tested;
+    const checks = scheduler.families();
+    if (known?.parts[0] === report && known.parts[1] === checks) return known.families;
+    known = { parts: [report, checks], families: [...sandboxFamilies(report), ...checks] };
+    return known.families;
+  };
   const { log } = options;
   const reader = createLocalReader(config.local_directory, log);
   let given: readonly CheckDefinition[] = [];

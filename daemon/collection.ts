@@ -2,9 +2,11 @@ import { backgroundCollectors } from "../collectors/background.ts";
 import { type BackgroundCollector, isBackgroundCollector } from "../collectors/collector.ts";
 import type { EventLog } from "../collectors/events.ts";
 import { createProbePool, type ProbePool } from "../collectors/probe/pool.ts";
+import { minimalEnvironment } from "../collectors/probe/process.ts";
 import type { CollectSetup } from "../collectors/process.ts";
 import { createSystemHost, type HostPaths } from "../collectors/system-host.ts";
 import { describeError, type Logger } from "../runtime/log.ts";
+import { collectorEngine } from "../runtime/lean-engine.ts";
 import { selfCommand } from "../runtime/self.ts";
 import type { LoadedConfig } from "./configuration.ts";
 import { createScrapeEngine, type ScrapeEngine } from "./scrape/engine.ts";
@@ -60,7 +62,8 @@ export function openCollection({ loaded, pageSources, log, events, previous }: C
     background.push({ fingerprint, collector });
   }
   const setup: CollectSetup = { paths, collectors };
-  const pool = createProbePool({ name: "collect", command: selfCommand("probe", "collect"), setup, log });
+  const environment = { ...minimalEnvironment(), ...collectorEngine };
+  const pool = createProbePool({ name: "collect", command: selfCommand("probe", "collect"), setup, log, environment });
   if (Object.keys(collectors).length > 0) pool.start();
   const sources: CollectorSource[] = [
     ...Object.keys(collectors).map((name) => createProbeSource(name, pool)),

@@ -10,7 +10,7 @@ export interface HeapKeeper {
 
 const quietMs = 250;
 /** A collection takes about 10 ms. */
-const pagesBetween = { whenQuiet: 20, atMost: 100 };
+const pagesBetween = { whenQuiet: 60, atMost: 200 };
 
 export function createHeapKeeper(collect: () => void = () => Bun.gc(true)): HeapKeeper {
   let pages = 0;

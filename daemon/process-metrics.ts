@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { readText } from "../collectors/read.ts";
 import type { MetricFamily } from "../collectors/collector.ts";
 import type { PageSource } from "./scrape/reading.ts";
@@ -14,12 +14,10 @@ export function createProcessSource(procSelf = "/proc/self"): PageSource {
     families: () => {
       const { userTicks, systemTicks, startTicks, virtualBytes } = readStat(readText(`${procSelf}/stat`));
       const cpuSeconds = (userTicks + systemTicks) / ticksPerSecond;
-      // One of the descriptors is the folder being read.
-      const openFds = readdirSync(`${procSelf}/fd`).length - 1;
       return [
         counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", cpuSeconds),
         gauge("process_max_fds", "Maximum number of open file descriptors.", limits.openFiles),
-        gauge("process_open_fds", "Number of open file descriptors.", openFds),
+        gauge("process_open_fds", "Number of open file descriptors.", countFiles(`${procSelf}/fd`)),
         gauge("process_resident_memory_bytes", "Resident memory size in bytes.", process.memoryUsage.rss()),
         gauge(
           "process_start_time_seconds",
@@ -39,6 +37,13 @@ export function createProcessSource(procSelf = "/proc/self"): PageSource {
 
 function toFamily(type: "gauge" | "counter"): (name: string, help: string, value: number) => MetricFamily {
   return (name, help, value) => ({ name, help, type, samples: [{ labels: {}, value }] });
+}
+
+/** Linux 6.2 and later tell the number as the size of the folder. */
+function countFiles(folder: string): number {
+  const { size } = statSync(folder);
+  // One of the descriptors is then the folder being read.
+  return size > 0 ? size : readdirSync(folder).length - 1;
 }
 
 /** proc_pid_stat(5). The name in parentheses may hold spaces and parentheses of its own. */

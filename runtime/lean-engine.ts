@@ -1,15 +1,28 @@
 import { passedDescriptors } from "./passed-sockets.ts";
 
-/**
- * The JavaScript engine sizes its heap by the machine's memory and compiles hot code twice over: right for a program
- * that has the machine to itself, tens of megabytes too much for a guest that wakes up at every scrape. Measured: a
- * fifth less memory, the same CPU per scrape. These options can only be given in the environment
- * of a process that starts, so a process that lacks them starts itself again, under the same pid.
- */
-const leanOptions: Readonly<Record<string, string>> = {
-  BUN_JSC_useDFGJIT: "0",
+/** Of the garbage collector: no threads of its own, and none of its timers for the little that an idle process leaves. */
+const quietCollector: Readonly<Record<string, string>> = {
+  BUN_GC_TIMER_DISABLE: "1",
   BUN_JSC_forceRAMSize: String(96 * 1024 * 1024),
+  BUN_JSC_numberOfGCMarkers: "1",
+  BUN_JSC_percentCPUPerMBForEdenTimer: "0.00025",
+  BUN_JSC_percentCPUPerMBForFullTimer: "0.00003",
+  BUN_JSC_useConcurrentGC: "0",
+  // Memory that could be handed back is looked for once a minute, not after each piece of work.
+  MIMALLOC_PURGE_HOLES_MIN_INTERVAL: "60000",
 };
+
+/**
+ * The JavaScript engine sizes its heap by the machine's memory and compiles hot code several times over: right for a
+ * program that has the machine to itself, tens of megabytes and a good deal of CPU too much for a guest that wakes up at
+ * every scrape. Measured (docs/benchmarks.md): what the daemon itself does for a page is so little that compiling it
+ * costs more than it saves. These options can only be given in the environment of a process that starts, so a process
+ * that lacks them starts itself again, under the same pid.
+ */
+const leanOptions: Readonly<Record<string, string>> = { ...quietCollector, BUN_JSC_useJIT: "0" };
+
+/** For the collector process: it parses and encodes, so its code is compiled, but not a third time. */
+export const collectorEngine: Readonly<Record<string, string>> = { ...quietCollector, BUN_JSC_useFTLJIT: "0" };
 
 const compiled = import.meta.path.startsWith("/$bunfs/");
 

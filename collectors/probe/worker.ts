@@ -23,7 +23,7 @@ export const yieldAfterMs = 150;
 const holdMs = 20;
 const holdBytes = 512 * 1024;
 
-const batchesBetweenCollections = 100;
+const batchesBetweenCollections = 500;
 /** So much in one batch (a huge text file) leaves many times that behind. */
 const bulkyBatchBytes = 2 * 1024 * 1024;
 

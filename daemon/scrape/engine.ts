@@ -1,7 +1,8 @@
+import type { MetricFamily } from "../../collectors/collector.ts";
 import { silentLogger, type Logger } from "../../runtime/log.ts";
 import { type CollectorOutcome, createOutcomeFamilies } from "./own-families.ts";
 import { createPageMaker, type PagePart } from "./page.ts";
-import { createFamilyBytes, emptyReading, type PageSource, type Reading } from "./reading.ts";
+import { createFamilyBytes, emptyReading, noFamilies, type PageSource, type Reading } from "./reading.ts";
 import { createSlot, type Slot, type SlotStatus } from "./slot.ts";
 import type { CollectorSource } from "./source.ts";
 
@@ -45,6 +46,7 @@ export function createScrapeEngine({
       .map((source) => [source.name, createSlot({ source, timeoutMs, log })]),
   );
   const onPage = [...slots.values()].filter(({ name }) => !offPage.has(name));
+  const ownParts = pageSources.map(createOwnPart);
   const inFlight = new Map<string, Promise<Uint8Array>>();
   const selections = new Map<string, Selection>();
   const clashesTold = new Set<string>();
@@ -59,11 +61,11 @@ export function createScrapeEngine({
   };
 
   const makePage = async (names: readonly string[] | undefined, deadlineMs: number): Promise<Uint8Array> => {
-    const { slots: wanted, toOutcomeFamilies, toOwnFamilies, toPage } = select(names);
+    const { slots: wanted, toOutcomeFamilies, toPage } = select(names);
     const outcomes = await readAll(wanted, deadlineMs);
     const parts: PagePart[] = outcomes.map(({ name, reading }) => ({ name, families: reading.families }));
-    const own = toOwnFamilies((await Promise.all(pageSources.map((source) => source.families()))).flat());
-    parts.push({ name: "", families: own }, { name: "", families: toOutcomeFamilies(outcomes) });
+    for (const part of ownParts) parts.push(await part());
+    parts.push({ name: "", families: toOutcomeFamilies(outcomes) });
     const { bytes, clashes } = toPage(parts);
     tellClashes(clashes);
     return bytes;
@@ -106,7 +108,6 @@ export function createScrapeEngine({
 interface Selection {
   readonly slots: readonly Slot[];
   readonly toOutcomeFamilies: ReturnType<typeof createOutcomeFamilies>;
-  readonly toOwnFamilies: ReturnType<typeof createFamilyBytes>;
   readonly toPage: ReturnType<typeof createPageMaker>;
 }
 
@@ -117,8 +118,20 @@ function createSelection(slots: readonly Slot[]): Selection {
   return {
     slots,
     toOutcomeFamilies: createOutcomeFamilies(),
-    toOwnFamilies: createFamilyBytes(),
     toPage: createPageMaker(),
+  };
+}
+
+/** The families of a page source, encoded again only when they are others. */
+function createOwnPart(source: PageSource): () => Promise<PagePart> {
+  const encode = createFamilyBytes();
+  let known: readonly MetricFamily[] | undefined;
+  let part: PagePart = { name: "", families: noFamilies };
+  return async () => {
+    const families = await source.families();
+    if (families !== known) part = { name: "", families: encode(families) };
+    known = families;
+    return part;
   };
 }
 

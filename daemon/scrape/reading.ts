@@ -33,6 +33,7 @@ export function emptyReading(state: CollectorState, durationSeconds: number, err
 
 /** Something that has its families in memory: check results, synchronisation, the daemon's own counters. */
 export interface PageSource {
+  /** The same array as before says that nothing has changed since. */
   families(): readonly MetricFamily[] | Promise<readonly MetricFamily[]>;
 }
 
