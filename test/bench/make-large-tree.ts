@@ -1,13 +1,22 @@
 /**
  * Writes /proc and /sys of a large accelerator node for benchmarks: 224 CPUs, 8 InfiniBand ports, 10 NVMe drives,
- * 20 network interfaces, 120 sensors. Files whose size does not depend on the machine are copied from this one.
+ * 20 network interfaces, 120 sensors, 8 NVIDIA GPUs bound to their driver. Files whose size does not depend on the machine are copied from this one.
  *
  *   sh scripts/bun.sh test/bench/make-large-tree.ts FOLDER
  */
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-const size = { cpus: 224, cpusPerPackage: 112, nodes: 8, infinibandPorts: 8, drives: 10, interfaces: 20, chips: 12 };
+const size = {
+  cpus: 224,
+  cpusPerPackage: 112,
+  nodes: 8,
+  infinibandPorts: 8,
+  drives: 10,
+  interfaces: 20,
+  chips: 12,
+  gpus: 8,
+};
 const sensorsPerChip = 10;
 
 const target = process.argv[2];
@@ -228,6 +237,13 @@ function writeInfiniband(): void {
   }
 }
 
+/** The bus ids of the scripted library (test/equipment/nvml/nvml.c). */
+function writeGpus(): void {
+  for (const gpu of range(size.gpus)) {
+    write(`sys/bus/pci/drivers/nvidia/0000:${(0x18 + 0x11 * gpu).toString(16)}:00.0/vendor`, "0x10de\n");
+  }
+}
+
 function writeSensors(): void {
   for (const chip of range(size.chips)) {
     const device = `sys/devices/platform/sensor.${chip}`;
@@ -252,5 +268,6 @@ writeProcessors();
 writeDrives();
 writeInterfaces();
 writeInfiniband();
+writeGpus();
 writeSensors();
 console.log(target);

@@ -5,7 +5,18 @@ const ticksPerSecond = Number(Bun.spawnSync(["getconf", "CLK_TCK"]).stdout.toStr
 
 export interface ProcessMemory {
   readonly rssBytes: number;
+  /** Pages that several processes have are counted in shares. */
   readonly pssBytes: number;
+  /** Pages that nobody else has. */
+  readonly privateBytes: number;
+}
+
+export interface ProcessUsage extends ProcessMemory {
+  readonly pid: number;
+  /** "daemon", "probe nvml": what the program was started as. */
+  readonly role: string;
+  /** User and system time, of children that have ended (and were waited for) too. */
+  readonly cpuSeconds: number;
 }
 
 export interface TreeUsage {
@@ -14,6 +25,7 @@ export interface TreeUsage {
   readonly cpuSeconds: number;
   readonly root: ProcessMemory;
   readonly tree: ProcessMemory;
+  readonly parts: readonly ProcessUsage[];
 }
 
 interface Stat {
@@ -24,16 +36,26 @@ interface Stat {
 
 /** CPU time and memory of a process and all its descendants, from /proc. */
 export function readTreeUsage(rootPid: number): TreeUsage {
-  const pids = descendants(rootPid);
-  const memory = pids.map((stat) => ({ pid: stat.pid, ...readMemory(stat.pid) }));
-  const sum = (key: keyof ProcessMemory): number => memory.reduce((total, entry) => total + entry[key], 0);
-  const { rssBytes, pssBytes } = memory.find(({ pid }) => pid === rootPid) ?? { rssBytes: 0, pssBytes: 0 };
+  const parts = descendants(rootPid).map(({ pid, ticks }) => ({
+    pid,
+    role: readRole(pid),
+    cpuSeconds: ticks / ticksPerSecond,
+    ...readMemory(pid),
+  }));
+  const sum = (key: keyof ProcessMemory): number => parts.reduce((total, part) => total + part[key], 0);
+  const root = parts.find(({ pid }) => pid === rootPid) ?? { rssBytes: 0, pssBytes: 0, privateBytes: 0 };
   return {
-    processes: pids.length,
-    cpuSeconds: pids.reduce((total, { ticks }) => total + ticks, 0) / ticksPerSecond,
-    root: { rssBytes, pssBytes },
-    tree: { rssBytes: sum("rssBytes"), pssBytes: sum("pssBytes") },
+    processes: parts.length,
+    cpuSeconds: parts.reduce((total, { cpuSeconds }) => total + cpuSeconds, 0),
+    root: { rssBytes: root.rssBytes, pssBytes: root.pssBytes, privateBytes: root.privateBytes },
+    tree: { rssBytes: sum("rssBytes"), pssBytes: sum("pssBytes"), privateBytes: sum("privateBytes") },
+    parts,
   };
+}
+
+function readRole(pid: number): string {
+  const [program = "", command = "", what = ""] = (readOfLivingProcess(`/proc/${pid}/cmdline`) ?? "").split("\0");
+  return command === "probe" ? `probe ${what}` : command === "daemon" ? "daemon" : program;
 }
 
 function descendants(rootPid: number): Stat[] {
@@ -57,7 +79,8 @@ function readStat(pid: number): Stat | undefined {
 function readMemory(pid: number): ProcessMemory {
   const rollup = readOfLivingProcess(`/proc/${pid}/smaps_rollup`) ?? "";
   const kibibytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(rollup)?.[1] ?? 0);
-  return { rssBytes: kibibytes("Rss") * 1024, pssBytes: kibibytes("Pss") * 1024 };
+  const own = kibibytes("Private_Clean") + kibibytes("Private_Dirty");
+  return { rssBytes: kibibytes("Rss") * 1024, pssBytes: kibibytes("Pss") * 1024, privateBytes: own * 1024 };
 }
 
 function readOfLivingProcess(path: string): string | undefined {
