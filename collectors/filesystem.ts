@@ -9,12 +9,10 @@ import { createMountFilter } from "./mounts/filter.ts";
 import { FilesystemOptions } from "./mounts/options.ts";
 import { toMountFamilies } from "./mounts/own-families.ts";
 import { createPoolClient } from "./mounts/pool-client.ts";
+import { waitForFirstRound } from "./mounts/first-round.ts";
 import { createMountProber, type MountProber, type ProberSettings } from "./mounts/prober.ts";
 import { readTextIfPresent } from "./read.ts";
 import { readMountTable, stripRoot } from "./mounts/table.ts";
-
-/** How long the first page after the start waits for mounts that have not been asked yet. */
-const firstRoundMs = 250;
 
 /**
  * Mounts: node_exporter's node_filesystem_*, and what it cannot say (which step hangs, expected mounts, writes). All
@@ -38,10 +36,10 @@ export const filesystem = defineBackgroundCollector({
         running?.stop();
         running = undefined;
       },
-      collect: async () => {
+      collect: async (_host, signal) => {
         if (running === undefined) throw new Error("the mounts are not watched yet");
         const { prober, tableError } = running;
-        if (isFirstPage) await Promise.race([prober.firstRound, Bun.sleep(firstRoundMs)]);
+        if (isFirstPage) await waitForFirstRound(prober, signal);
         isFirstPage = false;
         if (tableError() !== undefined) throw new Error("cannot read the mount table", { cause: tableError() });
         const status = prober.status();

@@ -44,6 +44,8 @@ export interface MountProber {
   status(): MountsStatus;
   /** Resolves once every mount of the first table has been answered for or given up. */
   readonly firstRound: Promise<void>;
+  /** Mounts that have been answered for so far. */
+  answered(): number;
 }
 
 /** A mount that was unhealthy is looked at again this soon after a good answer. */
@@ -97,6 +99,7 @@ export function createMountProber(dependencies: ProberDependencies): MountProber
   };
   return {
     firstRound: first.promise,
+    answered: () => [...watched.byKey.values()].filter(({ state }) => state.health !== "unknown").length,
     tick,
     refresh: () => {
       const table = readTable();

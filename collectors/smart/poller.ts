@@ -45,6 +45,8 @@ export interface SmartPollerDependencies {
 }
 
 const inventorySeconds = 30;
+/** An inventory that failed is tried again after this, then after twice as long, up to the usual time. */
+const inventoryRetrySeconds = 1;
 const scanDeadlineMs = 30_000;
 const maxBackoffSeconds = 3600;
 /** The first polls after the start, and of several disks plugged in at once, do not begin together. */
@@ -55,6 +57,7 @@ export function createSmartPoller(dependencies: SmartPollerDependencies): SmartP
   const byKey = new Map<string, PolledDevice>();
   let scanned: readonly Target[] = [];
   let inventoryDueAt = 0;
+  let inventoryFailures = 0;
   let scanDueAt = 0;
   let listing = false;
   let disappeared = 0;
@@ -66,14 +69,22 @@ export function createSmartPoller(dependencies: SmartPollerDependencies): SmartP
     try {
       if (now() >= scanDueAt) await scan();
       reconcile(await listDisks());
+      if (inventoryFailures > 0) log.info("disks can be listed again");
+      inventoryFailures = 0;
     } catch (error) {
-      log.warn("disks cannot be listed", { error });
+      if (inventoryFailures === 0) log.warn("disks cannot be listed", { error });
+      inventoryFailures++;
     } finally {
-      inventoryDueAt = now() + inventorySeconds * 1000;
+      inventoryDueAt = now() + nextInventorySeconds() * 1000;
       listing = false;
     }
     startDuePolls();
   };
+
+  const nextInventorySeconds = (): number =>
+    inventoryFailures === 0
+      ? inventorySeconds
+      : Math.min(inventorySeconds, inventoryRetrySeconds * 2 ** (inventoryFailures - 1));
 
   /** Disks behind a RAID controller are known to smartctl alone. The scan opens nothing. */
   const scan = async (): Promise<void> => {

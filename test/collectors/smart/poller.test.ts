@@ -30,6 +30,8 @@ function createBench(disks: Disk[], answer: (path: string, args: readonly string
     calls,
     scan: '{"smartctl":{}}',
     keepStale: false,
+    inventories: 0,
+    inventoryFails: false,
     events: createEventLog({ log: silentLogger }),
     wait: async (seconds: number): Promise<void> => {
       for (const end = nowMs + seconds * 1000; nowMs < end;) {
@@ -67,7 +69,11 @@ function createBench(disks: Disk[], answer: (path: string, args: readonly string
       },
       stop: () => {},
     },
-    listDisks: async () => bench.disks,
+    listDisks: async () => {
+      bench.inventories++;
+      if (bench.inventoryFails) throw new Error("no answer in time");
+      return bench.disks;
+    },
     events: bench.events,
     log: createLogger({ write: (line) => lines.push(line) }),
     now: () => nowMs,
@@ -86,6 +92,22 @@ describe("polling", () => {
     expect(bench.calls).toHaveLength(2);
     expect(bench.page()).toContain('smartctl_device_smartctl_exit_status{device="sda"} 0');
     expect(bench.page()).toContain("smartctl_devices 1\n");
+  });
+
+  test("an inventory that fails is tried again soon, then less often, and told once", async () => {
+    const bench = createBench([disk("sda")], () => exited(report()));
+    bench.inventoryFails = true;
+    await bench.wait(8);
+    expect(bench.inventories).toBe(4);
+    await bench.wait(300);
+    expect(bench.inventories).toBeLessThan(20);
+    bench.inventoryFails = false;
+    await bench.wait(35);
+    expect(bench.calls).toHaveLength(1);
+    expect(bench.lines.filter((line) => line.includes("disks can"))).toEqual([
+      expect.stringContaining("disks cannot be listed"),
+      expect.stringContaining("disks can be listed again"),
+    ]);
   });
 
   test("the type that the first answer named is given with the next call", async () => {
