@@ -3,6 +3,7 @@ import { Value } from "@sinclair/typebox/value";
 import type { Sample } from "../../collectors/collector.ts";
 import type { Finding } from "../verdict.ts";
 import { defineBuiltin, duration } from "./builtin.ts";
+import { escalate, type Fault, FaultMemory, listFaults, mergeFaults } from "./faults.ts";
 
 const Memory = t.Object({
   bootId: t.String(),
@@ -10,6 +11,8 @@ const Memory = t.Object({
   lookedAt: t.Number(),
   /** `missed`: looks since it was last seen waiting. */
   tasks: t.Record(t.String(), t.Object({ since: t.Number(), missed: t.Number() })),
+  /** Drivers' processes that hung, by name. */
+  faults: FaultMemory,
 });
 type Tasks = Static<typeof Memory>["tasks"];
 
@@ -18,6 +21,8 @@ const toleratedLooks = 1;
 /** After longer without a look nobody knows what has been in between. */
 const longestGapSeconds = 3600;
 const mostListed = 20;
+/** Programs that wait for nothing but the GPU driver. */
+const driver = /^(nvidia|nv-|dcgm)/;
 
 export const dState = defineBuiltin({
   name: "d_state",
@@ -51,19 +56,41 @@ export const dState = defineBuiltin({
       if (missed < toleratedLooks) tasks[key] = { since, missed: missed + 1 };
     }
     for (const key of blocked.keys()) tasks[key] = { since: before[key]?.since ?? nowSeconds, missed: 0 };
-    const findings = [...blocked].flatMap(([key, { labels }]): Finding[] => {
+    const waiting = [...blocked].map(([key, { labels }]): Waiting => {
       const { pid = "", name = "" } = labels;
-      const seconds = nowSeconds - (tasks[key]?.since ?? nowSeconds);
-      if (seconds < parameters.minimum_seconds || parameters.ignore.includes(name)) return [];
-      const isDriver = /^(nvidia|nv-|dcgm)/.test(name);
-      const summary = `in uninterruptible sleep for ${duration(seconds)}`;
-      const action = isDriver ? "reboot" : "check_storage";
-      return [{ status: isDriver ? "critical" : "warning", subject: `${name} (pid ${pid})`, summary, action }];
+      return { pid, name, seconds: nowSeconds - (tasks[key]?.since ?? nowSeconds), isDriver: driver.test(name) };
     });
+    const long = waiting
+      .filter(({ name, seconds }) => seconds >= parameters.minimum_seconds && !parameters.ignore.includes(name))
+      .toSorted((a, b) => Number(b.isDriver) - Number(a.isDriver) || b.seconds - a.seconds);
+    const times = { nowSeconds, bootId };
+    const hung = new Set(long.filter(({ isDriver }) => isDriver).map(({ name }) => name));
+    const faults = mergeFaults(
+      Value.Check(Memory, memory) ? memory.faults : {},
+      [...hung].map((key) => ({ key, lastSeconds: nowSeconds, count: 1 })),
+      times,
+    );
+    const history = new Map(listFaults(faults, times).map((fault) => [fault.key, fault]));
+    const findings = long.slice(0, mostListed).map((task) => toFinding(task, history.get(task.name)));
     const summary = `${blocked.size} in uninterruptible sleep just now, none for long`;
-    return { findings: findings.slice(0, mostListed), summary, memory: { bootId, lookedAt: nowSeconds, tasks } };
+    return { findings, summary, memory: { bootId, lookedAt: nowSeconds, tasks, faults } };
   },
 });
+
+interface Waiting {
+  readonly pid: string;
+  readonly name: string;
+  readonly seconds: number;
+  readonly isDriver: boolean;
+}
+
+function toFinding({ pid, name, seconds, isDriver }: Waiting, fault: Fault | undefined): Finding {
+  const subject = `${name} (pid ${pid})`;
+  const summary = `in uninterruptible sleep for ${duration(seconds)}`;
+  if (!isDriver) return { status: "warning", subject, summary, action: "check_storage" };
+  const action = fault === undefined ? "reboot" : escalate(fault, "reboot");
+  return { status: "critical", subject, summary, action };
+}
 
 function keyOf({ labels, value }: Sample): string {
   return `${labels["pid"] ?? ""} ${value}`;

@@ -22,6 +22,7 @@ import { kernelModulesLoaded } from "./kernel-modules.ts";
 import { mounts } from "./mounts.ts";
 import { nvmeWear } from "./nvme-wear.ts";
 import { nvswitchSxid } from "./nvswitch-sxid.ts";
+import { processTable } from "./process-table.ts";
 import { rootDisk } from "./root-disk.ts";
 import { smartHealth } from "./smart.ts";
 import { zombies } from "./zombies.ts";
@@ -53,6 +54,7 @@ export const builtinChecks: readonly BuiltinCheck[] = [
   mounts,
   nvmeWear,
   nvswitchSxid,
+  processTable,
   rootDisk,
   smartHealth,
   zombies,

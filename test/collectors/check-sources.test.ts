@@ -15,6 +15,9 @@ test("task_states counts zombies and names what is blocked", async () => {
     "proc/78/stat": stat(78, "sleep", "Z"),
     "proc/79/": "",
     "proc/self/stat": stat(1, "not a number", "D"),
+    "proc/loadavg": "0.20 0.18 0.12 1/847 11206\n",
+    "proc/sys/kernel/pid_max": "32768\n",
+    "proc/sys/kernel/threads-max": "192730\n",
   });
   const { series } = await host.collect(taskStates.create({}));
   expect(series).toEqual([
@@ -22,6 +25,8 @@ test("task_states counts zombies and names what is blocked", async () => {
     'aami_task_state_processes{state="all"} 3',
     'aami_task_state_processes{state="blocked"} 1',
     'aami_task_state_processes{state="zombie"} 1',
+    "aami_task_threads 847",
+    "aami_task_threads_max 32768",
   ]);
 });
 

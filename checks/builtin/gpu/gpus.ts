@@ -8,6 +8,8 @@ export interface Gpu {
   readonly pciBusId: string;
   /** "GPU 3 (0000:3b:00)", for people. */
   readonly name: string;
+  /** "NVIDIA A100-SXM4-80GB" */
+  readonly model: string;
   /** ok, lost, stuck, skipped, failed, released. */
   readonly state: string;
   /** The one series of this GPU with these further labels; undefined where the GPU does not tell. */
@@ -21,10 +23,11 @@ export function readGpus(samples: GradeInput<unknown>["samples"]): Gpu[] {
       .map(({ labels }) => [labels["uuid"], labels["state"] ?? ""]),
   );
   return samples("aami_gpu_info").map(({ labels }): Gpu => {
-    const { uuid = "", gpu = "", pci_bus_id: bus = "" } = labels;
+    const { uuid = "", gpu = "", pci_bus_id: bus = "", model = "" } = labels;
     return {
       uuid,
       pciBusId: bus,
+      model,
       name: `GPU ${gpu} (${bus})`,
       state: states.get(uuid) ?? "failed",
       value: (family, wanted = {}) => samples(family).find((sample) => isOf(sample, { uuid, ...wanted }))?.value,

@@ -46,10 +46,12 @@ export const gpuNvlink = defineBuiltin({
         return [gpu.uuid, { most, recoveries, ...(recoveredAt !== undefined && { recoveredAt }) }] as const;
       }),
     );
+    // GPUs of an SXM board are wired to each other; PCIe cards may have NVLinks that nothing is plugged into.
+    const isBoardOfSeveral = gpus.length > 1 && gpus.every(({ model }) => model.includes("SXM"));
     const findings = gpus.flatMap((gpu): Finding[] => {
       const { most = 0, recoveredAt = Number.NEGATIVE_INFINITY } = after[gpu.uuid] ?? {};
       const active = activeLinks(gpu) ?? 0;
-      const wanted = parameters.expected_links ?? (most === 0 && isOnFabric(gpu) ? 1 : most);
+      const wanted = parameters.expected_links ?? (most === 0 && (isOnFabric(gpu) || isBoardOfSeveral) ? 1 : most);
       if (active < wanted) {
         const summary = `${active} of ${count(wanted, "NVLink")} active`;
         return [{ status: "critical", subject: gpu.name, summary, action: "reset_gpu" }];
@@ -58,11 +60,9 @@ export const gpuNvlink = defineBuiltin({
       const summary = "an NVLink had to recover";
       return [{ status: "warning", subject: gpu.name, summary, action: "none", ...happened(recoveredAt) }];
     });
-    return {
-      findings,
-      summary: `${count(gpus.length, "GPU")} with all their NVLinks`,
-      memory: { ...before, ...after },
-    };
+    const linked = gpus.filter((gpu) => activeLinks(gpu) !== 0).length;
+    const summary = linked === 0 ? "no NVLink in use" : `${count(linked, "GPU")} with all their NVLinks`;
+    return { findings, summary, memory: { ...before, ...after } };
   },
 });
 

@@ -17,6 +17,7 @@ interface GpuSetup {
   readonly values?: Values;
   readonly links?: readonly boolean[];
   readonly state?: GpuState;
+  readonly name?: string;
 }
 
 /** The families as the collector makes them of these GPUs. */
@@ -25,9 +26,9 @@ function gpus(...all: readonly GpuSetup[]): Families {
 }
 
 function gpusAnd({ unreadable = 0 }: { unreadable?: number }, ...all: readonly GpuSetup[]): Families {
-  const watched = all.map(({ values = {}, links = [], state = "ok" }, index) => {
+  const watched = all.map(({ values = {}, links = [], state = "ok", name = "H100" }, index) => {
     const pciBusId = `00000000:${(0x3a + index).toString(16).toUpperCase()}:00.0`;
-    const gpu = createWatchedGpu({ index, uuid: `GPU-${index}`, name: "H100", pciBusId, texts: {} });
+    const gpu = createWatchedGpu({ index, uuid: `GPU-${index}`, name, pciBusId, texts: {} });
     const nothing = { gpm: undefined, instances: [], linkKib: [], processes: [], failures: {} };
     applyReading(gpu, { ...nothing, values, links, processCount: { compute: 0, graphics: 0 } }, noon * 1000);
     if (state !== "ok") applyTrouble(gpu, state, "for a test");
@@ -355,6 +356,14 @@ describe("gpu_nvlink", () => {
     ] as const;
     expect(after(gpuNvlink, looks)).toMatchObject({ status: "warning", action: "none" });
     expect(after(gpuNvlink, [...looks, [4000, recovered]]).status).toBe("ok");
+  });
+
+  test("GPUs of one board without a single link are critical, cards without a bridge are not", () => {
+    const idle = { links: [false, false] };
+    const board = { ...idle, name: "NVIDIA A100-SXM4-80GB" };
+    expect(verdictOf(gpuNvlink, gpus(board, board))).toMatchObject({ status: "critical", action: "reset_gpu" });
+    expect(verdictOf(gpuNvlink, gpus(board)).status).toBe("ok");
+    expect(verdictOf(gpuNvlink, gpus(idle, idle))).toMatchObject({ status: "ok", summary: "no NVLink in use" });
   });
 
   test("without NVLink there is no check", () => {

@@ -5,6 +5,7 @@ import { dState } from "../../../checks/builtin/d-state.ts";
 import { fileHandles } from "../../../checks/builtin/file-handles.ts";
 import { kernelModulesLoaded } from "../../../checks/builtin/kernel-modules.ts";
 import { mounts } from "../../../checks/builtin/mounts.ts";
+import { processTable } from "../../../checks/builtin/process-table.ts";
 import { rootDisk } from "../../../checks/builtin/root-disk.ts";
 import { zombies } from "../../../checks/builtin/zombies.ts";
 import type { BuiltinCheck } from "../../../checks/builtin/builtin.ts";
@@ -212,6 +213,30 @@ const cases: readonly Case[] = [
     expected: ["unknown", "none", "/data: no probe has come to an end for a while"],
   },
   {
+    check: processTable,
+    what: "few",
+    families: { aami_task_threads: 900, aami_task_threads_max: 32_768 },
+    expected: ["ok", "none", "900 of 32768 threads (2.7 %)"],
+  },
+  {
+    check: processTable,
+    what: "many",
+    families: { aami_task_threads: 27_000, aami_task_threads_max: 32_768 },
+    expected: ["warning", "check_application", "27000 of 32768 threads (82.4 %)"],
+  },
+  {
+    check: processTable,
+    what: "almost all",
+    families: { aami_task_threads: 32_000, aami_task_threads_max: 32_768 },
+    expected: ["critical", "check_application", "32000 of 32768 threads (97.7 %)"],
+  },
+  {
+    check: processTable,
+    what: "no count",
+    families: { aami_task_threads_max: 32_768 },
+    expected: ["unknown", "none", "the threads could not be counted"],
+  },
+  {
     check: kernelModulesLoaded,
     what: "all there",
     families: { aami_kernel_module_loaded: [[{ module: "nvidia_peermem" }, 1]] },
@@ -303,6 +328,32 @@ describe("d_state", () => {
     expect(after([0, 120, 240, 360], blocked("nvidia-smi"))).toMatchObject({ status: "critical", action: "reboot" });
   });
 
+  test("a driver's process that hangs again after two reboots needs hands", () => {
+    let memory: unknown;
+    let nowSeconds = noon;
+    for (const bootId of ["a", "b", "c"]) {
+      for (let minute = 0; minute < 6; minute++) {
+        nowSeconds += 60;
+        memory = grade(dState, blocked("nvidia-smi"), { memory, nowSeconds, bootId }).memory;
+      }
+      const action = bootId === "c" ? "inspect_hardware" : "reboot";
+      expect(verdictOf(dState, blocked("nvidia-smi"), { memory, nowSeconds, bootId })).toMatchObject({ action });
+    }
+  });
+
+  test("of many the driver's own are listed", () => {
+    const many = (count: number): Families => ({
+      aami_task_blocked_start_ticks: [
+        ...Array.from({ length: count }, (_, pid) => [{ pid: String(pid), name: "fio" }, 5] as const),
+        [{ pid: "999", name: "nvidia-smi" }, 5],
+      ],
+    });
+    const memory = grade(dState, many(50), { nowSeconds: noon }).memory;
+    const verdict = verdictOf(dState, many(50), { memory, nowSeconds: noon + 400 });
+    expect(verdict.status).toBe("critical");
+    expect(verdict.findings).toHaveLength(20);
+  });
+
   test("one look that found it awake does not start its time anew", () => {
     let memory = grade(dState, blocked("fio"), { nowSeconds: noon }).memory;
     memory = grade(dState, {}, { memory, nowSeconds: noon + 60 }).memory;
@@ -342,7 +393,7 @@ describe("d_state", () => {
   });
 });
 
-const all = [clockSync, cloudInit, dState, fileHandles, kernelModulesLoaded, mounts, rootDisk, zombies];
+const all = [clockSync, cloudInit, dState, fileHandles, kernelModulesLoaded, mounts, processTable, rootDisk, zombies];
 test.each(all.map((check): [string, BuiltinCheck] => [check.name, check]))(
   "%s is unknown when its source failed",
   async (_name, check) => {
