@@ -1,11 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { compareScrapes } from "../equipment/scrape-watch.ts";
 import { waitFor } from "../harness/wait.ts";
+import { sharedFolder } from "../harness/workspace.ts";
 import { startDaemonProcess } from "./running-daemon.ts";
+
+const root = sharedFolder();
 
 /** The state of one collector on a page. */
 function stateOf(page: string, collector: string): string | undefined {
@@ -21,7 +23,7 @@ function flagsFor(proc: string, collectorTimeoutSeconds: number): string[] {
 
 /** A /proc of ordinary files with a few collectors' sources, one of which may be a FIFO that nobody writes. */
 function makeProc(hanging?: string): string {
-  const proc = join(mkdtempSync(join(tmpdir(), "aami-proc-")), "proc");
+  const proc = join(mkdtempSync(join(root, "proc-")), "proc");
   const files: Record<string, string> = {
     loadavg: "0.10 0.20 0.30 1/100 1234\n",
     "sys/fs/file-nr": "1024\t0\t65536\n",
@@ -140,7 +142,7 @@ describe("clients", () => {
 
 describe("textfile", () => {
   test("a family with a name that is taken is left out and flagged", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "aami-textfile-"));
+    const folder = mkdtempSync(join(root, "textfile-"));
     writeFileSync(join(folder, "bad.prom"), "node_load1 666\nmine 1\n");
     await using daemon = await startDaemonProcess(`--collector.textfile.directory=${folder}`);
     const page = await daemon.page();
@@ -153,7 +155,7 @@ describe("textfile", () => {
   });
 
   test("100,000 lines are served whole", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "aami-textfile-"));
+    const folder = mkdtempSync(join(root, "textfile-"));
     const lines = Array.from({ length: 100_000 }, (_, index) => `big{n="${index}"} ${index}\n`);
     writeFileSync(join(folder, "big.prom"), lines.join(""));
     const config = join(folder, "daemon.yaml");

@@ -1,14 +1,13 @@
 import { SQL } from "bun";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { codeOf, startTestServer, templateBody, type TestServer } from "./harness.ts";
-import { sharedFolder } from "../harness/workspace.ts";
 
 const adminUrl = process.env["TEST_POSTGRES_URL"] ?? "";
 
 describe.skipIf(adminUrl === "")("two servers on one PostgreSQL (TEST_POSTGRES_URL)", () => {
-  const data = sharedFolder();
   const database = `aami_test_${Bun.randomUUIDv7().replaceAll("-", "")}`;
   let admin: SQL;
   let a: TestServer;
@@ -21,6 +20,7 @@ describe.skipIf(adminUrl === "")("two servers on one PostgreSQL (TEST_POSTGRES_U
     url.pathname = `/${database}`;
     const config = { database: url.href };
     a = await startTestServer({ config });
+    const data = mkdtempSync(join(tmpdir(), "aami-second-"));
     // What an admin distributes: the fleet's signing key. The admin token is only for this test's client.
     for (const file of ["signing-key.pem", "admin.token"]) copyFileSync(join(a.data, file), join(data, file));
     b = await startTestServer({ config, data });
