@@ -24,6 +24,8 @@ export interface NvmlHelper {
   events(): Promise<Answer<readonly XidEvent[]>>;
   files(): Promise<Answer<OperatorFiles>>;
   abandoned(): number;
+  /** A process that has asked this GPU was ended and is still in the driver: until it has gone nobody is asked. */
+  isHeld(pciBusId: string): boolean;
   /** The devices are given back to the driver, and every process ends that can; the next question starts a new one. */
   finish(): Promise<void>;
 }
@@ -68,12 +70,17 @@ export function createNvmlHelper({ setup, deadlineMs, log, onProcess }: NvmlHelp
   };
   return {
     list: (contact) => ask("list", "list", contact === "first" ? listDeadlineMs : deadlineMs),
-    sample: (params) => ask(`sample ${params.pciBusId}`, "reading", deadlineMs, params),
+    sample: (params) => ask(sampleJob(params.pciBusId), "reading", deadlineMs, params),
     events: () => ask("events", "events", deadlineMs),
     files: () => ask("files", "files", deadlineMs),
     abandoned: () => pool.processes().abandoned,
+    isHeld: (pciBusId) => pool.stuckJobs().some(({ job }) => job === sampleJob(pciBusId)),
     finish: () => pool.finish(finishGraceMs),
   };
+}
+
+function sampleJob(pciBusId: string): string {
+  return `sample ${pciBusId}`;
 }
 
 function toAnswer<T>(outcome: JobOutcome, key: string): Answer<T> {

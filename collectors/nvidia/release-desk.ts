@@ -1,5 +1,5 @@
 import { describeError, type Logger } from "../../runtime/log.ts";
-import { readReleaseRequest, type ReleaseState, writeReleaseState } from "./release.ts";
+import { readReleaseRequest, type ReleaseRequest, type ReleaseState, writeReleaseState } from "./release.ts";
 import type { GpuWatch } from "./watch.ts";
 
 export interface ReleaseDeskOptions {
@@ -22,23 +22,31 @@ export function createReleaseDesk({ file, watch, log, now }: ReleaseDeskOptions)
     }
   };
 
+  const giveAway = async ({ untilMs }: ReleaseRequest): Promise<void> => {
+    releasedUntil = untilMs;
+    await watch.release();
+    const abandoned = watch.abandoned();
+    log.info("gpus released", { until: new Date(untilMs).toISOString(), abandoned });
+    tell({ released: true, abandoned, untilMs });
+  };
+
+  const takeBack = (): void => {
+    releasedUntil = undefined;
+    watch.resume();
+    log.info("gpus are read again");
+    tell({ released: false, abandoned: watch.abandoned(), untilMs: 0 });
+    void watch.round();
+  };
+
   const look = async (): Promise<void> => {
     const request = readReleaseRequest(file, now());
     if (request?.untilMs === releasedUntil || busy) return;
     busy = true;
-    if (request !== undefined) {
-      releasedUntil = request.untilMs;
-      await watch.release();
-      log.info("gpus released", { until: new Date(request.untilMs).toISOString(), abandoned: watch.abandoned() });
-      tell({ released: true, abandoned: watch.abandoned(), untilMs: request.untilMs });
-    } else {
-      releasedUntil = undefined;
-      watch.resume();
-      log.info("gpus are read again");
-      tell({ released: false, abandoned: watch.abandoned(), untilMs: 0 });
-      void watch.round();
+    try {
+      await (request === undefined ? takeBack() : giveAway(request));
+    } finally {
+      busy = false;
     }
-    busy = false;
   };
   return { look };
 }

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { isErrno } from "../read.ts";
+import { errnoOf } from "../read.ts";
 
 /**
  * How `aami gpu release` talks to the daemon: a file that only root can write, in a folder that a reboot empties. There
@@ -30,7 +30,7 @@ export function readReleaseRequest(file: string, nowMs: number): ReleaseRequest 
   const request = readJson(file);
   if (!isRecord(request) || typeof request["untilMs"] !== "number") return undefined;
   const { untilMs } = request;
-  return untilMs > nowMs ? { untilMs: Math.min(untilMs, nowMs + longestMs) } : undefined;
+  return untilMs > nowMs && untilMs <= nowMs + longestMs ? { untilMs } : undefined;
 }
 
 export function readReleaseState(file: string): ReleaseState | undefined {
@@ -63,7 +63,7 @@ function readJson(file: string): unknown {
   try {
     return JSON.parse(readFileSync(file, "utf8"));
   } catch (error) {
-    if (error instanceof SyntaxError || isErrno(error, "ENOENT", "ENOTDIR", "EACCES")) return undefined;
+    if (error instanceof SyntaxError || errnoOf(error) !== undefined) return undefined;
     throw error;
   }
 }

@@ -49,7 +49,7 @@ export function startNvidia(options: NvidiaOptions, { host, log, events }: Backg
     watch = started;
     xids = followKernelXids({ device: options.kernel_log, onXid: started.noteXid, log });
     const desk = createReleaseDesk({ file: options.release_file, watch: started, log, now: Date.now });
-    desk.look();
+    void desk.look();
     timers.push(setInterval(() => void desk.look(), releasePollMs).unref());
     timers.push(setInterval(() => void started.round(), intervalMs).unref());
     void started.round();

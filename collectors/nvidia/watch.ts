@@ -57,6 +57,7 @@ export interface GpuWatch {
 
 /** GPUs that were added while all is well are found this often: a new list costs an interval of GPM metrics. */
 const relistMs = 3_600_000;
+const releasedReason = "aami gpu release";
 /** Xids of the kernel log that are kept until it is known whose they are. */
 const earlyMost = 1000;
 /** A GPU that merely fails is tried at once this many times before it has to wait. */
@@ -85,7 +86,10 @@ export function createGpuWatch(dependencies: WatchDependencies): GpuWatch {
     if (released) return;
     if (isListDue()) await readList();
     if (trouble !== undefined) return;
-    const due = [...gpus.values()].filter(({ retryAtMs }) => retryAtMs <= now());
+    // Those first that there was no time for in the last round.
+    const due = [...gpus.values()]
+      .filter(({ retryAtMs }) => retryAtMs <= now())
+      .sort((a, b) => (a.sampledAtMs ?? 0) - (b.sampledAtMs ?? 0));
     await Promise.all(due.filter(({ state }) => state === "ok" || state === "failed").map(sample));
     await Promise.all(due.filter(({ state }) => state !== "ok" && state !== "failed").map(sample));
     if (trouble !== undefined) return;
@@ -161,7 +165,7 @@ export function createGpuWatch(dependencies: WatchDependencies): GpuWatch {
     const isRetry = gpu.state !== "ok" && gpu.state !== "failed";
     const startedAt = performance.now();
     // A GPU that was reset comes back only to a library that is opened anew.
-    const reopened = isRetry ? await helper.list("again") : undefined;
+    const reopened = isRetry && !helper.isHeld(pciBusId) ? await helper.list("again") : undefined;
     if (released) return;
     if (reopened?.status === "done") takeList(reopened.value);
     const answer =
@@ -271,14 +275,14 @@ export function createGpuWatch(dependencies: WatchDependencies): GpuWatch {
     round,
     noteXid,
     gpus: () => [...gpus.values()],
-    trouble: () => trouble ?? (list === undefined ? unread : undefined),
+    trouble: () => trouble ?? (list === undefined ? (released ? releasedReason : unread) : undefined),
     versions: () => ({ driverVersion: list?.driverVersion ?? "", nvmlVersion: list?.nvmlVersion ?? "" }),
     unreadable: () => list?.unreadable.length ?? 0,
     jobs: () => jobs,
     abandoned: helper.abandoned,
     release: async () => {
       released = true;
-      for (const gpu of gpus.values()) applyTrouble(gpu, "released", "aami gpu release");
+      for (const gpu of gpus.values()) applyTrouble(gpu, "released", releasedReason);
       await helper.finish();
     },
     resume: () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { readReleaseRequest, writeReleaseRequest } from "../../../collectors/nvidia/release.ts";
 import { createWorkspace } from "../../harness/workspace.ts";
 
@@ -9,7 +9,8 @@ const day = 24 * 3_600_000;
 test.each([
   ["a time to come", '{"untilMs":1005000}', { untilMs: 1_005_000 }],
   ["a time gone by", '{"untilMs":999999}', undefined],
-  ["a time far off is cut to a day", '{"untilMs":1e300}', { untilMs: nowMs + day }],
+  ["a day at most", `{"untilMs":${nowMs + day}}`, { untilMs: nowMs + day }],
+  ["a time far off: nobody would take the devices back", '{"untilMs":1e300}', undefined],
   ["no number", '{"untilMs":"soon"}', undefined],
   ["no object", "17", undefined],
   ["null", "null", undefined],
@@ -19,6 +20,12 @@ test.each([
   using workspace = createWorkspace();
   writeFileSync(workspace.file("gpu-release"), text);
   expect(readReleaseRequest(workspace.file("gpu-release"), nowMs)).toEqual(wanted);
+});
+
+test("a folder in its place asks for nothing", () => {
+  using workspace = createWorkspace();
+  mkdirSync(workspace.file("gpu-release"));
+  expect(readReleaseRequest(workspace.file("gpu-release"), nowMs)).toBeUndefined();
 });
 
 test("no file asks for nothing; a request makes the folder it needs", () => {

@@ -39,6 +39,7 @@ function openWatch(count: number) {
     sampled: [] as string[],
     asked: [] as string[],
     finished: 0,
+    held: new Set<string>(),
     /** What the answers wait for. */
     hold: Promise.resolve(),
   };
@@ -58,7 +59,8 @@ function openWatch(count: number) {
       return done([]);
     },
     files: async () => done({ jobs: {} }),
-    abandoned: () => 0,
+    abandoned: () => script.held.size,
+    isHeld: (pciBusId) => script.held.has(pciBusId),
     finish: async () => void script.finished++,
   };
   const watch = createGpuWatch({
@@ -209,6 +211,37 @@ describe("a watch", () => {
     watch.resume();
     await watch.round();
     expect(states(watch)).toEqual(["0 ok", "1 ok"]);
+  });
+
+  test("the library is not opened anew for a GPU whose process is still in the driver: another would hang there", async () => {
+    const { script, watch } = openWatch(2);
+    const hung = "00000000:19:00.0";
+    script.samples.set(hung, { status: "stuck", step: "nvmlDeviceGetPowerUsage", wchan: undefined });
+    await watch.round();
+    script.held.add(hung);
+    script.nowMs += 301_000;
+    script.asked.length = 0;
+    await watch.round();
+    expect(script.asked).toEqual(["sample", "sample", "events"]);
+    expect(states(watch)).toEqual(["0 ok", "1 stuck"]);
+    script.held.clear();
+    script.samples.clear();
+    script.nowMs += 301_000;
+    await watch.round();
+    expect(script.asked.slice(-4)).toEqual(["sample", "list", "sample", "events"]);
+    expect(states(watch)).toEqual(["0 ok", "1 ok"]);
+  });
+
+  test("a GPU for which there was no time is the first of the next round", async () => {
+    const { script, watch } = openWatch(3);
+    await watch.round();
+    script.samples.set("00000000:19:00.0", { status: "unasked" });
+    script.nowMs += 10_000;
+    await watch.round();
+    script.nowMs += 10_000;
+    script.sampled.length = 0;
+    await watch.round();
+    expect(script.sampled).toEqual(["00000000:19:00.0", "00000000:18:00.0", "00000000:20:00.0"]);
   });
 
   test("a GPU that the driver no longer lists is lost", async () => {
