@@ -1,6 +1,8 @@
+import { waitFor } from "../../harness/wait.ts";
 import { assert, valueOf } from "../node.ts";
 import type { Scenario } from "../scenario.ts";
 
+const patience = { deadlineSeconds: 300 };
 const nvme = 'device="nvme0"';
 
 /** Disks that answer SMART to the real smartctl, and a management controller. */
@@ -60,7 +62,8 @@ export const devices: Scenario = async ({ machine, node, check }) => {
   await check("a disk that is plugged in is found without a restart", async () => {
     await machine.monitor("blockdev-add", { driver: "null-co", "node-name": "spare", size: 64 * 1024 * 1024 });
     const device = { driver: "nvme", id: "nvme1", drive: "spare", serial: "VMNVME0002", bus: "slot1" };
-    await machine.monitor("device_add", device);
+    // The slot is free a second after the disk is gone.
+    await waitFor("the slot to take it", () => machine.monitor("device_add", device).then(() => true), patience);
     await node.waitForPage([/^smartctl_device\{.*serial_number="VMNVME0002".*\} 1$/m]);
   });
 };

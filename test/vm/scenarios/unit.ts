@@ -16,8 +16,9 @@ export const unit: Scenario = async ({ machine, node, check }) => {
     );
     await node.waitForPage([/^node_cpu_seconds_total/m]);
     const strangers = await machine.run(
-      `main=$(systemctl show -p MainPID --value aami)
-       for pid in $(pgrep -x aami); do [ $pid = $main ] || grep -q "^PPid:.$main$" /proc/$pid/status || echo $pid; done`,
+      `started() { cut -d' ' -f22 /proc/$1/stat 2>/dev/null; }
+       new=$(started $(systemctl show -p MainPID --value aami))
+       for pid in $(pgrep -x aami); do at=$(started $pid); [ \${at:-$new} -ge $new ] || echo $pid; done`,
     );
     assert(strangers === "", `processes of the old daemon: ${strangers}`);
   });
