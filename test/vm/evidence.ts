@@ -17,7 +17,7 @@ export async function collectEvidence({ machine, node }: Scene, check: string): 
   const file = join(logFolder, `vm-page-${check.replace(/[^\w]+/g, "-")}.prom`);
   const parts = await Promise.all([
     described("the daemon's log", async () => lastLines(await machine.run(journalTail, 60), journalLines)),
-    described("the console", async () => lastLines(await machine.console(), consoleLines)),
+    described("the console", async () => lastLines(Bun.stripANSI(await machine.console()), consoleLines)),
     described("the page", async () => {
       await Bun.write(file, await node.page());
       return `kept in ${file}`;

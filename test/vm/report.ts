@@ -2,8 +2,8 @@ import { describeError } from "../../runtime/log.ts";
 
 /** Counts what holds. A check that fails does not keep the others from running. */
 export interface Report {
-  /** `evidence` is asked when the check fails: what a person needs to understand why. */
-  check(name: string, body: () => Promise<void>, evidence?: () => Promise<string>): Promise<void>;
+  /** Whether it holds. `evidence` is asked when it does not: what a person needs to understand why. */
+  check(name: string, body: () => Promise<void>, evidence?: () => Promise<string>): Promise<boolean>;
   readonly passed: number;
   readonly failed: number;
 }
@@ -19,10 +19,12 @@ export function createReport(): Report {
         await body();
         passed++;
         console.log(`ok     ${name} (${seconds()})`);
+        return true;
       } catch (error) {
         failed++;
         console.log(`FAILED ${name} (${seconds()})\n${indent(String(describeError(error)))}`);
         if (evidence !== undefined) console.log(indent(await evidence()));
+        return false;
       }
     },
     get passed() {

@@ -94,13 +94,14 @@ async function runScenarios(machine: Machine, selected: readonly string[], repor
   await machine.run("mount -o ro LABEL=data /mnt && /mnt/install.sh");
   const node = openNode(machine);
   const scene = { machine, node };
-  const check = (name: string, body: () => Promise<void>): Promise<void> =>
+  const check = (name: string, body: () => Promise<void>): Promise<boolean> =>
     report.check(name, body, () => collectEvidence(scene, name));
   try {
     for (const [name, scenario] of Object.entries(scenarios)) {
       if (selected.length > 0 && !selected.includes(name)) continue;
       const started = performance.now();
-      await check(`${name}: prepared`, () => machine.run("systemctl start aami").then(() => {}));
+      const start = (): Promise<void> => machine.run("systemctl start aami").then(() => {});
+      if (!(await check(`${name}: the daemon runs`, start))) continue;
       await scenario({ machine, node, check: (title, body) => check(`${name}: ${title}`, body) });
       say(`${name}: ${Math.round((performance.now() - started) / 1000)} s`);
     }

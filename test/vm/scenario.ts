@@ -5,5 +5,5 @@ import type { Node } from "./node.ts";
 export type Scenario = (context: {
   readonly machine: Machine;
   readonly node: Node;
-  check(title: string, body: () => Promise<void>): Promise<void>;
+  check(title: string, body: () => Promise<void>): Promise<boolean>;
 }) => Promise<void>;
