@@ -37,7 +37,7 @@ describe("accepted output", () => {
     [
       "special values",
       'a{x="1"} NaN\na{x="2"} +Inf\na{x="3"} -Inf\na{x="4"} -0\n',
-      'a{check="demo",x="1"} NaN\na{check="demo",x="2"} +Inf\na{check="demo",x="3"} -Inf\na{check="demo",x="4"} -0\n',
+      'a{check="demo",x="1"} NaN\na{check="demo",x="2"} +Inf\na{check="demo",x="3"} -Inf\na{check="demo",x="4"} 0\n',
     ],
     [
       "17 digits and a denormal survive",
