@@ -4,6 +4,7 @@ import { errnoOf } from "../../collectors/read.ts";
 import type { Doorway, Listener } from "../web/door.ts";
 import { guard, type Handler } from "../web/guard.ts";
 import { openWebConfigFile } from "../web/open.ts";
+import { plainText } from "../web/plain-text.ts";
 import type { WebConfigSource } from "../web/web-config-source.ts";
 import {
   formatAddress,
@@ -166,7 +167,7 @@ function serve(hostname: string, port: number, { handler, log }: Service): Liste
     fetch: (request, bun) => handler(request, () => bun.requestIP(request)?.address),
     error: (error) => {
       log.error("request failed", { error });
-      return new Response("Internal Server Error\n", { status: 500 });
+      return plainText(500, "Internal Server Error\n");
     },
   });
   return { port: server.port ?? port, stop: (force) => server.stop(force) };

@@ -3,6 +3,7 @@ import { describeError } from "../../runtime/log.ts";
 import type { HeapKeeper } from "../heap-keeper.ts";
 import type { Instrumentation } from "../instrumentation.ts";
 import type { ScrapeEngine } from "../scrape/engine.ts";
+import { plainText } from "../web/plain-text.ts";
 import { acceptsGzip, contentType, parseQuery } from "./negotiation.ts";
 
 export interface MetricsSettings {
@@ -31,11 +32,11 @@ export function createMetricsHandler(options: MetricsOptions): (request: Request
 
   const respond = async (request: Request, query: string): Promise<Response> => {
     const selection = select(query, options);
-    if (selection.refusal !== undefined) return text(400, selection.refusal);
+    if (selection.refusal !== undefined) return plainText(400, selection.refusal);
     const deadlineMs = deadlineOf(request.headers.get("x-prometheus-scrape-timeout-seconds"), settings);
     const { maxRequests } = settings;
     if (maxRequests > 0 && engine.running() >= maxRequests && engine.startsCollection(selection.names, deadlineMs)) {
-      return text(503, `Limit of concurrent requests reached (${maxRequests}), try again later.\n`);
+      return plainText(503, `Limit of concurrent requests reached (${maxRequests}), try again later.\n`);
     }
     const page = await engine.scrape(selection.names, deadlineMs);
     const headers = { "content-type": contentType(request.headers.get("accept")), vary: "Accept-Encoding" };
@@ -63,7 +64,7 @@ export function createMetricsHandler(options: MetricsOptions): (request: Request
       instrumentation.requests.inc({ code: "500" });
       instrumentation.gatheringErrors.inc({ cause: "gathering" });
       log.error("metrics page could not be made", { error });
-      return text(500, `An error has occurred while serving metrics:\n\n${String(describeError(error))}\n`);
+      return plainText(500, `An error has occurred while serving metrics:\n\n${String(describeError(error))}\n`);
     } finally {
       instrumentation.requestsInFlight.dec();
       options.heap.pageSent();
@@ -102,8 +103,4 @@ function deadlineOf(header: string | null, { collectorTimeoutSeconds, timeoutMar
   const longest = collectorTimeoutSeconds * 1000;
   if (!(announced > 0)) return longest;
   return Math.max(shortestDeadlineMs, Math.min(longest, (announced - timeoutMarginSeconds) * 1000));
-}
-
-function text(status: number, body: string): Response {
-  return new Response(body, { status, headers: { "content-type": "text/plain; charset=utf-8" } });
 }

@@ -1,4 +1,5 @@
 import type { ClientAddress, Handler } from "../web/guard.ts";
+import { plainText } from "../web/plain-text.ts";
 
 export interface RouteOptions {
   readonly telemetryPath: string;
@@ -98,5 +99,5 @@ function splitUrl(url: string): { path: string; query: string } {
 }
 
 function text(status: number, body: string): Response {
-  return new Response(`${body}\n`, { status, headers: { "content-type": "text/plain; charset=utf-8" } });
+  return plainText(status, `${body}\n`);
 }

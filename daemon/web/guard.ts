@@ -1,4 +1,5 @@
 import { describeError, type Logger } from "../../runtime/log.ts";
+import { plainText } from "./plain-text.ts";
 import type { WebConfig } from "./web-config.ts";
 import type { WebConfigSource } from "./web-config-source.ts";
 
@@ -26,7 +27,7 @@ export function guard(handler: Handler, source: WebConfigSource, log: Logger): H
 
   return async (request, client) => {
     const config = currentConfig();
-    if (config === undefined) return new Response("Internal Server Error\n", { status: 500 });
+    if (config === undefined) return plainText(500, "Internal Server Error\n");
     const response = await answer({ request, client, handler, config });
     for (const [name, value] of Object.entries(config.headers)) response.headers.set(name, value);
     return response;
@@ -41,10 +42,9 @@ interface Exchange {
 }
 
 async function answer({ request, client, handler, config: { rateLimit, auth } }: Exchange): Promise<Response> {
-  if (!rateLimit.admit()) return new Response("Too Many Requests\n", { status: 429 });
+  if (!rateLimit.admit()) return plainText(429, "Too Many Requests\n");
   const verdict = auth === undefined ? "right" : await auth.check(request.headers.get("authorization"));
   if (verdict === "right") return handler(request, client);
-  if (verdict === "busy")
-    return new Response("Service Unavailable\n", { status: 503, headers: { "retry-after": "1" } });
-  return new Response("Unauthorized\n", { status: 401, headers: { "www-authenticate": "Basic" } });
+  if (verdict === "busy") return plainText(503, "Service Unavailable\n", { "retry-after": "1" });
+  return plainText(401, "Unauthorized\n", { "www-authenticate": "Basic" });
 }

@@ -160,6 +160,8 @@ test("passwords, headers and a broken file over TLS", async () => {
   expect(refused.status).toBe(401);
   expect(refused.headers.get("www-authenticate")).toBe("Basic");
   expect(refused.headers.get("x-frame-options")).toBe("deny");
+  expect(refused.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+  expect(refused.headers.get("x-content-type-options")).toBe("nosniff");
   writeFileSync(listener.file, "tls_server_config: [\n");
   await waitFor("the broken file to be seen", async () => (await get(listener.url)).status === 500);
 });
