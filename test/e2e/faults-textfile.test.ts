@@ -82,7 +82,7 @@ function testTextfiles(): void {
     expect(await compareScrapes(daemon, healthy, without)).toBeLessThan(1.2);
 
     const early = await countMost(daemon.process.pid, () => daemon.page());
-    for (let scrape = 0; scrape < 20; scrape++) await daemon.page();
+    for (let scrape = 0; scrape < 10; scrape++) await daemon.page();
     await waitForNoMoreThan(early, daemon.process.pid, 128 * 2 ** 20);
   });
 

@@ -1,9 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
-import { findTestProgram } from "../../scripts/test-servers.ts";
+import { startNodeExporter } from "../equipment/node-exporter.ts";
 import { startDaemon, waitForPage } from "../harness/daemon.ts";
-import { freePort } from "../../scripts/free-port.ts";
-import { startProcess } from "../harness/process.ts";
 import { promtoolComplaints } from "../harness/prometheus.ts";
 import { lacks } from "../harness/requirements.ts";
 import { waitFor } from "../harness/wait.ts";
@@ -116,14 +114,8 @@ test.skipIf(await lacks("promtool", "prometheus-node-exporter"))(
   async () => {
     using workspace = createWorkspace();
     await using daemon = await startDaemon({ workspace });
-    const port = await freePort();
-    await using nodeExporter = startProcess({
-      name: "node_exporter",
-      argv: [findTestProgram("prometheus-node-exporter") ?? "", `--web.listen-address=127.0.0.1:${port}`],
-      expectedErrors: [/collector/],
-    });
-    await nodeExporter.waitForLine(/listening on/i);
-    const theirs = await promtoolComplaints(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text());
+    await using nodeExporter = await startNodeExporter();
+    const theirs = await promtoolComplaints(await (await nodeExporter.get("/metrics")).text());
     const ours = await promtoolComplaints(await daemon.page());
     const isNew = (complaint: string): boolean =>
       !theirs.includes(complaint) && !laterFamilies.some((name) => complaint.startsWith(`${name} `));

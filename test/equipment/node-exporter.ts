@@ -1,7 +1,5 @@
 import { findTestProgram } from "../../scripts/test-servers.ts";
-import { freePort } from "../../scripts/free-port.ts";
-import { startProcess } from "../harness/process.ts";
-import { waitFor } from "../harness/wait.ts";
+import { goListeningPort, startProcess } from "../harness/process.ts";
 
 export interface Peer extends AsyncDisposable {
   readonly url: string;
@@ -10,15 +8,13 @@ export interface Peer extends AsyncDisposable {
 
 /** Debian's node_exporter (1.5.0 in Debian 12), with the systemd collector off that Debian switches on. */
 export async function startNodeExporter(flags: readonly string[] = []): Promise<Peer> {
-  const port = await freePort();
   const program = findTestProgram("prometheus-node-exporter") ?? "prometheus-node-exporter";
   const running = startProcess({
     name: "node_exporter",
-    argv: [program, `--web.listen-address=127.0.0.1:${port}`, "--no-collector.systemd", ...flags],
+    argv: [program, "--web.listen-address=127.0.0.1:0", "--no-collector.systemd", ...flags],
     expectedErrors: [/./],
   });
-  const url = `http://127.0.0.1:${port}`;
-  await waitFor("node_exporter to answer", async () => (await fetch(`${url}/`)).ok);
+  const url = `http://127.0.0.1:${await goListeningPort(running)}`;
   return {
     url,
     get: (path, init) => fetch(`${url}${path}`, init),

@@ -61,7 +61,7 @@ function readLink(path: string): string {
 }
 
 /** The most that a tree of processes has of each while it does this a few times. */
-export async function countMost(pid: number, work: () => Promise<unknown>, times = 10): Promise<Resources> {
+export async function countMost(pid: number, work: () => Promise<unknown>, times = 5): Promise<Resources> {
   let most = countTree(pid);
   for (let time = 0; time < times; time++) {
     await work();

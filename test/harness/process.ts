@@ -72,6 +72,14 @@ export function startProcess(options: ProcessOptions): RunningProcess {
   };
 }
 
+/** The port that 0 became, as Prometheus and its exporters log it. */
+export async function goListeningPort(running: RunningProcess): Promise<number> {
+  const line = await running.waitForLine(/msg="Listening on"/);
+  const port = /address=\S+:(\d+)/.exec(line)?.[1];
+  if (port === undefined) throw new Error(`no port in ${line}`);
+  return Number(port);
+}
+
 /** Runs a command to its end; for commands that are expected to end. */
 export async function runProcess(
   argv: readonly string[],

@@ -1,6 +1,5 @@
 import { findTestProgram, testProgramEnvironment } from "../../scripts/test-servers.ts";
-import { freePort } from "../../scripts/free-port.ts";
-import { type RunningProcess, runProcess, startProcess } from "./process.ts";
+import { goListeningPort, type RunningProcess, runProcess, startProcess } from "./process.ts";
 import { waitFor } from "./wait.ts";
 import { createWorkspace } from "./workspace.ts";
 
@@ -27,7 +26,6 @@ export interface ActiveTarget {
 /** A real Prometheus with this prometheus.yml and an empty database. */
 export async function startPrometheus(configuration: string): Promise<Prometheus> {
   const workspace = createWorkspace();
-  const port = await freePort();
   await Bun.write(workspace.file("prometheus.yml"), configuration);
   const running = startProcess({
     name: "prometheus",
@@ -35,11 +33,11 @@ export async function startPrometheus(configuration: string): Promise<Prometheus
       requireProgram("prometheus"),
       `--config.file=${workspace.file("prometheus.yml")}`,
       `--storage.tsdb.path=${workspace.file("data")}`,
-      `--web.listen-address=127.0.0.1:${port}`,
+      "--web.listen-address=127.0.0.1:0",
     ],
     env: testProgramEnvironment(),
   });
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://127.0.0.1:${await goListeningPort(running)}`;
   const get = async <T>(path: string): Promise<T> => {
     const response = await fetch(`${url}${path}`);
     const body = (await response.json()) as { status: string; data: T; error?: string };
