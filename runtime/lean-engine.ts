@@ -19,7 +19,12 @@ const quietCollector: Readonly<Record<string, string>> = {
  * costs more than it saves. These options can only be given in the environment of a process that starts, so a process
  * that lacks them starts itself again, under the same pid.
  */
-const leanOptions: Readonly<Record<string, string>> = { ...quietCollector, BUN_JSC_useJIT: "0" };
+const leanOptions: Readonly<Record<string, string>> = {
+  ...quietCollector,
+  // Not useJIT=0: bun:ffi would refuse, and with it go sd_notify(3), socket activation and the sandbox of checks.
+  BUN_JSC_useBaselineJIT: "0",
+  BUN_JSC_useDFGJIT: "0",
+};
 
 /** For the collector process: it parses and encodes, so its code is compiled, but not a third time. */
 export const collectorEngine: Readonly<Record<string, string>> = { ...quietCollector, BUN_JSC_useFTLJIT: "0" };

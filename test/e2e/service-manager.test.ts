@@ -12,6 +12,7 @@ import {
   type PassedSocket,
   withPassedSockets,
 } from "../equipment/passed-socket.ts";
+import { hasNotifySocket, openNotifySocket } from "../equipment/notify-socket.ts";
 import { writeDaemonConfig } from "../harness/daemon.ts";
 import { type RunningProcess, startProcess } from "../harness/process.ts";
 import { waitFor } from "../harness/wait.ts";
@@ -65,7 +66,7 @@ describe("sockets passed by the service manager", () => {
     expect([healthy.status, healthy.headers.get("content-length")]).toEqual([200, "24"]);
     expect((await fetch(`http://${urls[0]}/nowhere`)).status).toBe(404);
     // It has started itself again with fewer threads and less memory, and still has its sockets.
-    expect(readFileSync(`/proc/${daemon.pid}/environ`, "utf8")).toContain("\0BUN_JSC_useDFGJIT=0\0");
+    expect(readFileSync(`/proc/${daemon.pid}/environ`, "utf8")).toContain("BUN_JSC_useDFGJIT=0\0");
     const inherited = await waitFor("a collector process", () => {
       const files = filesOfChildren(daemon.pid);
       return files.length > 0 && files;
@@ -120,6 +121,25 @@ describe("sockets passed by the service manager", () => {
     expect(daemon.lines().at(-1)).toBe(`aami: ${problem}; the socket unit needs ListenStream= and Accept=no`);
   });
 });
+
+// The compiled program starts itself again with options for the engine, which must leave it able to call the system.
+test.skipIf(!hasNotifySocket && process.env.CI === undefined)(
+  "the compiled daemon says that it is ready, reloads and stops",
+  async () => {
+    using workspace = createWorkspace();
+    const path = workspace.file("notify");
+    await using socket = await openNotifySocket(path, 4);
+    const config = await writeDaemonConfig(workspace);
+    const argv = [await ensureBinary(), "daemon", "--config", config];
+    await using daemon = startProcess({ name: "daemon", argv, env: { NOTIFY_SOCKET: path } });
+    await waitFor("readiness", () => socket.soFar().length === 1);
+    daemon.kill("SIGHUP");
+    await waitFor("the reload", () => daemon.lines().filter((line) => line.includes("in force")).length === 2);
+    await daemon.stop();
+    expect(await socket.heard).toEqual(["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]);
+    expect(daemon.lines().join("\n")).not.toContain("service manager cannot be notified");
+  },
+);
 
 /** The kernel has AF_VSOCK where it has its device. Whether it can connect to itself is another matter. */
 test.skipIf(!existsSync("/dev/vsock"))("a vsock address is listened on, and a second daemon is told so", async () => {
