@@ -23,14 +23,23 @@ export function createRateLimit(
   };
 }
 
-const units: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1, ms: 1e-3, us: 1e-6, µs: 1e-6, ns: 1e-9 };
+const units: Readonly<Record<string, number>> = {
+  h: 3600,
+  m: 60,
+  s: 1,
+  ms: 1e-3,
+  us: 1e-6,
+  µs: 1e-6,
+  μs: 1e-6,
+  ns: 1e-9,
+};
 
 /** Go's duration text ("1s", "1m30s", "0"); undefined when it is none. Seconds. */
 export function parseGoDuration(text: string): number | undefined {
   if (text === "0") return 0;
-  if (!/^(\d+(\.\d*)?(h|m|s|ms|us|µs|ns))+$/.test(text)) return undefined;
+  if (!/^\+?((\d+(\.\d*)?|\.\d+)(h|m|s|ms|us|[µμ]s|ns))+$/.test(text)) return undefined;
   let seconds = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d*)?)(h|ms|us|µs|ns|m|s)/g)) {
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(h|ms|us|[µμ]s|ns|m|s)/g)) {
     seconds += Number(amount) * (units[unit ?? ""] ?? Number.NaN);
   }
   return seconds;

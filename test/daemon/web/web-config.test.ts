@@ -171,6 +171,10 @@ test.each([
   ["1m30s", 90],
   ["250ms", 0.25],
   ["0", 0],
+  [".5s", 0.5],
+  ["+1.5s", 1.5],
+  ["3\u00b5s", 3e-6],
+  ["3\u03bcs", 3e-6],
   ["1", undefined],
   ["-1s", undefined],
 ])("duration %s", (text, seconds) => {
