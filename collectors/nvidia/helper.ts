@@ -3,7 +3,7 @@ import type { Logger } from "../../runtime/log.ts";
 import type { JobOutcome } from "../probe/jobs.ts";
 import { createProbePool, type ProbePool } from "../probe/pool.ts";
 import { minimalEnvironment } from "../probe/process.ts";
-import type { NvmlFault } from "./errors.ts";
+import { describeFault, type NvmlFault } from "./errors.ts";
 import type { NvmlSetup, OperatorFiles, SampleParams } from "./probe.ts";
 import type { DeviceList, GpuReading, XidEvent } from "./reading.ts";
 
@@ -92,4 +92,16 @@ function toAnswer<T>(outcome: JobOutcome, key: string): Answer<T> {
   // Both ends of the pipe are the same program.
   if (fault !== undefined) return { status: "fault", fault: fault as NvmlFault };
   return { status: "done", value: outcome.header[key] as T };
+}
+
+/** Whether a call that does not come back concerns all GPUs alike. */
+export function isAboutLibrary(step: string): boolean {
+  return step.startsWith("nvmlInit") || step === "nvmlShutdown" || step === "begin";
+}
+
+export function describeAnswer(answer: Exclude<Answer<unknown>, { status: "done" }>): string {
+  if (answer.status === "fault") return describeFault(answer.fault);
+  if (answer.status === "unasked") return "no process is free";
+  if (answer.status === "failed") return answer.error;
+  return `${answer.step} does not come back${answer.wchan === undefined ? "" : ` (waits in ${answer.wchan})`}`;
 }

@@ -1,7 +1,7 @@
-import type { EventLog, Severity } from "../events.ts";
+import type { EventLog, HardwareEvent } from "../events.ts";
 import type { Logger } from "../../runtime/log.ts";
 import { describeFault, isDeviceGone, isLibraryGone, nvmlCodeName } from "./errors.ts";
-import type { Answer, NvmlHelper } from "./helper.ts";
+import { describeAnswer, isAboutLibrary, type NvmlHelper } from "./helper.ts";
 import type { HpcJobs } from "./hpc-jobs.ts";
 import { toKernelBusId } from "./pci-bus-id.ts";
 import type { DeviceList, GpuReading } from "./reading.ts";
@@ -259,7 +259,7 @@ export function createGpuWatch(dependencies: WatchDependencies): GpuWatch {
     gpu.retryAtMs = retryAtMs;
   };
 
-  const record = (gpu: WatchedGpu, event: GpuEvent): void => {
+  const record = (gpu: WatchedGpu, event: Omit<HardwareEvent, "key" | "source" | "device">): void => {
     const { uuid, pciBusId } = gpu.identity;
     const key = `nvidia:${uuid}:${event.kind}:${event.code ?? ""}:${event.atMs}`;
     events.record({ ...event, key, source: "nvidia", device: toKernelBusId(pciBusId) });
@@ -294,23 +294,4 @@ export function createGpuWatch(dependencies: WatchDependencies): GpuWatch {
       await helper.finish();
     },
   };
-}
-
-interface GpuEvent {
-  readonly kind: string;
-  readonly severity: Severity;
-  readonly atMs: number;
-  readonly code?: number;
-  readonly message: string;
-}
-
-function isAboutLibrary(step: string): boolean {
-  return step.startsWith("nvmlInit") || step === "nvmlShutdown" || step === "begin";
-}
-
-function describeAnswer(answer: Exclude<Answer<unknown>, { status: "done" }>): string {
-  if (answer.status === "fault") return describeFault(answer.fault);
-  if (answer.status === "unasked") return "no process is free";
-  if (answer.status === "failed") return answer.error;
-  return `${answer.step} does not come back${answer.wchan === undefined ? "" : ` (waits in ${answer.wchan})`}`;
 }

@@ -1,31 +1,10 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { isErrno } from "../../../collectors/read.ts";
-import { readReleaseState, removeReleaseRequest, writeReleaseRequest } from "../../../collectors/nvidia/release.ts";
+import { existsSync } from "node:fs";
 import { waitFor } from "../../harness/wait.ts";
-import { countSeries, hasAll, type RunningCollector, startCollector, statesOf } from "./running-collector.ts";
+import { countSeries, hasAll, helpersOf, sampledAt, startCollector, statesOf } from "./running-collector.ts";
 
 const temperature = "DCGM_FI_DEV_GPU_TEMP";
-const limitMs = 180_000;
-
-/** Helper processes that have this collector's library loaded, children of this very process. */
-function helpersOf({ library }: RunningCollector): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid && hasMapped(Number(name), library.path))
-    .map(Number);
-}
-
-function hasMapped(pid: number, path: string): boolean {
-  try {
-    return readdirSync(`/proc/${pid}/map_files`).some(
-      (name) => readlinkSync(`/proc/${pid}/map_files/${name}`) === path,
-    );
-  } catch (error) {
-    // It has ended meanwhile.
-    if (isErrno(error, "ENOENT", "ESRCH", "EACCES", "EPERM")) return false;
-    throw error;
-  }
-}
+const limitMs = 60_000;
 
 test(
   "a call that blocks for ever costs its GPU only; the page names it; the GPU comes back by itself",
@@ -68,11 +47,6 @@ test(
   },
   limitMs,
 );
-
-function sampledAt(page: string, gpu: string): number {
-  const line = new RegExp(`^aami_gpu_last_sample_timestamp_seconds\\{gpu="${gpu}",[^}]*\\} (\\S+)$`, "m").exec(page);
-  return Number(line?.[1] ?? Number.NaN);
-}
 
 test(
   "a lost GPU says so and has no readings; reset, it comes back by itself",
@@ -154,166 +128,6 @@ test(
     expect(reason).toBe("nvmlInit_v2: DRIVER_NOT_LOADED");
     collector.library.script("gpus 1");
     await collector.waitForPage("a GPU", (page) => hasAll(page, "ok", 1));
-  },
-  limitMs,
-);
-
-test(
-  "released: no process has the library, all states say so; taken back when the time is over",
-  async () => {
-    await using collector = startCollector({});
-    await collector.waitForPage("eight GPUs", (page) => hasAll(page, "ok", 8));
-    const file = collector.workspace.file("run/gpu-release");
-    const untilMs = Date.now() + 600_000;
-    writeReleaseRequest(file, { untilMs });
-    await waitFor("the daemon's word", () => readReleaseState(file)?.released === true);
-    expect(helpersOf(collector)).toEqual([]);
-    expect(readReleaseState(file)).toEqual({ released: true, abandoned: 0, untilMs });
-    const page = await collector.page();
-    expect(hasAll(page, "released", 8)).toBe(true);
-    expect(countSeries(page, temperature)).toBe(0);
-    removeReleaseRequest(file);
-    await waitFor("the daemon's word", () => readReleaseState(file)?.released === false);
-    await collector.waitForPage("eight GPUs again", (text) => hasAll(text, "ok", 8));
-  },
-  limitMs,
-);
-
-/** Processes that opened the library and were not heard to close it. */
-function leftOpen({ library }: RunningCollector): string[] {
-  const open = new Map<string, number>();
-  for (const line of library.journal()) {
-    const [what = "", pid = ""] = line.split(" ");
-    if (what === "init" || what === "shutdown") open.set(pid, (open.get(pid) ?? 0) + (what === "init" ? 1 : -1));
-  }
-  return [...open].filter(([, count]) => count !== 0).map(([pid]) => pid);
-}
-
-test(
-  "stopped, it gives the devices back and leaves no process behind",
-  async () => {
-    await using collector = startCollector({});
-    await collector.waitForPage("eight GPUs", (page) => hasAll(page, "ok", 8));
-    await collector.stop();
-    expect(helpersOf(collector)).toEqual([]);
-    expect(leftOpen(collector)).toEqual([]);
-  },
-  limitMs,
-);
-
-test.each([
-  ["stopped", async (collector: RunningCollector) => collector.stop()],
-  [
-    "released",
-    async ({ workspace }: RunningCollector) => {
-      const file = workspace.file("run/gpu-release");
-      writeReleaseRequest(file, { untilMs: Date.now() + 600_000 });
-      await waitFor("the daemon's word", () => readReleaseState(file)?.released === true);
-    },
-  ],
-] as const)(
-  "%s in the middle of a call, it waits for the call and gives the devices back",
-  async (_, leave) => {
-    await using collector = startCollector({
-      script: ["gpus 8", "gpu 3 delay nvmlDeviceGetPowerUsage 300"],
-      options: { deadline_seconds: 20 },
-    });
-    await waitFor("a call that takes long", () => collector.library.journal().some((line) => line.startsWith("delay")));
-    await leave(collector);
-    expect(helpersOf(collector)).toEqual([]);
-    expect(leftOpen(collector)).toEqual([]);
-  },
-  limitMs,
-);
-
-test(
-  "released with a call that does not come back: its process is ended, and no other begun",
-  async () => {
-    await using collector = startCollector({ script: ["gpus 8", "gpu 3 block nvmlDeviceGetPowerUsage"] });
-    await waitFor("a helper", () => helpersOf(collector).length > 0);
-    const file = collector.workspace.file("run/gpu-release");
-    writeReleaseRequest(file, { untilMs: Date.now() + 600_000 });
-    await waitFor("the daemon's word", () => readReleaseState(file)?.released === true);
-    expect(helpersOf(collector)).toEqual([]);
-    expect(readReleaseState(file)?.abandoned).toBe(0);
-  },
-  limitMs,
-);
-
-test(
-  "jobs of the mapping folder become a series each",
-  async () => {
-    await using collector = startCollector({
-      script: ["gpus 2"],
-      options: (workspace) => {
-        mkdirSync(workspace.file("jobs"));
-        writeFileSync(workspace.file("jobs/1"), "4711\n4712\n\n");
-        writeFileSync(workspace.file("jobs/README"), "not a GPU\n");
-        return { hpc_job_mapping_dir: workspace.file("jobs") };
-      },
-    });
-    const page = await collector.waitForPage("jobs", (text) => text.includes("hpc_job"));
-    const jobs = [...page.matchAll(/^DCGM_FI_DEV_GPU_TEMP\{.*gpu="(\d)",(?:hpc_job="(\d+)")?/gm)];
-    expect(jobs.map(([, gpu, job]) => `${gpu} ${job ?? ""}`)).toEqual(["0 ", "1 4711", "1 4712"]);
-  },
-  limitMs,
-);
-
-test(
-  "a counters file decides what there is; the lines that cannot be had are named once",
-  async () => {
-    await using collector = startCollector({
-      script: ["gpus 1"],
-      options: (workspace) => {
-        const lines = ["DCGM_FI_DEV_SLOWDOWN_TEMP, gauge, Slow above.", "DCGM_FI_DEV_NO_SUCH_FIELD, gauge, x"];
-        writeFileSync(workspace.file("counters.csv"), lines.join("\n"));
-        return { counters_file: workspace.file("counters.csv") };
-      },
-    });
-    const page = await collector.waitForPage("the GPU", (text) => hasAll(text, "ok", 1));
-    expect(page).toContain("# HELP DCGM_FI_DEV_SLOWDOWN_TEMP Slow above.\n");
-    expect([...page.matchAll(/^# TYPE (DCGM\S+)/gm)].map(([, name]) => name)).toEqual(["DCGM_FI_DEV_SLOWDOWN_TEMP"]);
-    const warnings = collector.log.filter(({ msg }) => msg === "lines of the counters file are left out");
-    expect(JSON.stringify(warnings)).toContain("DCGM_FI_DEV_NO_SUCH_FIELD");
-  },
-  limitMs,
-);
-
-test(
-  "a counters file that is changed is used as it is now; one that is gone, as it was",
-  async () => {
-    await using collector = startCollector({
-      script: ["gpus 1"],
-      options: (workspace) => {
-        writeFileSync(workspace.file("counters.csv"), "DCGM_FI_DEV_SLOWDOWN_TEMP, gauge, Slow above.");
-        return { counters_file: workspace.file("counters.csv") };
-      },
-    });
-    const file = collector.workspace.file("counters.csv");
-    await collector.waitForPage("the first list", (text) => text.includes("DCGM_FI_DEV_SLOWDOWN_TEMP{"));
-    writeFileSync(`${file}.new`, "DCGM_FI_DEV_NVLINK_BANDWIDTH_L3, counter, Link 3.");
-    renameSync(`${file}.new`, file);
-    const page = await collector.waitForPage("the second", (text) => text.includes("NVLINK_BANDWIDTH_L3{"));
-    expect(page).not.toContain("SLOWDOWN");
-    rmSync(file);
-    const before = sampledAt(page, "0");
-    await collector.waitForPage(
-      "two more rounds",
-      (text) => sampledAt(text, "0") > before + 2 && text.includes("NVLINK_BANDWIDTH_L3{"),
-    );
-  },
-  limitMs,
-);
-
-test(
-  "without its counters file the default list is used",
-  async () => {
-    await using collector = startCollector({ script: ["gpus 1"], options: { counters_file: "/nowhere/counters.csv" } });
-    const page = await collector.waitForPage("the GPU", (text) => hasAll(text, "ok", 1));
-    expect(countSeries(page, temperature)).toBe(1);
-    expect(collector.log).toContainEqual(
-      expect.objectContaining({ level: "error", msg: "counters file cannot be read, the default list is used" }),
-    );
   },
   limitMs,
 );

@@ -1,8 +1,10 @@
+import { readdirSync, readlinkSync } from "node:fs";
 import { Value } from "@sinclair/typebox/value";
 import type { BackgroundCollector } from "../../../collectors/collector.ts";
 import { createEventLog, type EventLog } from "../../../collectors/events.ts";
 import { encodeFamilies } from "../../../collectors/exposition.ts";
 import { nvidia, type NvidiaOptions } from "../../../collectors/nvidia.ts";
+import { isErrno } from "../../../collectors/read.ts";
 import { createSystemHost } from "../../../collectors/system-host.ts";
 import { createLogger } from "../../../runtime/log.ts";
 import { buildNvmlLibrary, type NvmlLibrary } from "../../equipment/nvml/library.ts";
@@ -88,4 +90,29 @@ export function statesOf(page: string): Record<string, string> {
 export function hasAll(page: string, state: string, count: number): boolean {
   const states = Object.values(statesOf(page));
   return states.length === count && states.every((each) => each === state);
+}
+
+/** Helper processes that have this collector's library loaded, children of this very process. */
+export function helpersOf({ library }: RunningCollector): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid && hasMapped(Number(name), library.path))
+    .map(Number);
+}
+
+function hasMapped(pid: number, path: string): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/map_files`).some(
+      (name) => readlinkSync(`/proc/${pid}/map_files/${name}`) === path,
+    );
+  } catch (error) {
+    // It has ended meanwhile.
+    if (isErrno(error, "ENOENT", "ESRCH", "EACCES", "EPERM")) return false;
+    throw error;
+  }
+}
+
+/** When a GPU was last read, Unix time in seconds. */
+export function sampledAt(page: string, gpu: string): number {
+  const line = new RegExp(`^aami_gpu_last_sample_timestamp_seconds\\{gpu="${gpu}",[^}]*\\} (\\S+)$`, "m").exec(page);
+  return Number(line?.[1] ?? Number.NaN);
 }
