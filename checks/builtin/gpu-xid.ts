@@ -44,7 +44,7 @@ export const gpuXid = defineBuiltin({
     },
     { additionalProperties: false },
   ),
-  grade: ({ parameters, samples, memory, nowSeconds, bootId, companionPresent, acknowledgedSeconds }) => {
+  grade: ({ parameters, samples, memory, nowSeconds, bootId, companionPresent, companion, acknowledgedSeconds }) => {
     const times = { nowSeconds, bootId };
     const faults = mergeFaults(memory, toObservations(samples), times);
     const listed = listFaults(faults, times, (key) => acknowledgedSeconds(subjectOf(key)));
@@ -52,12 +52,14 @@ export const gpuXid = defineBuiltin({
     if (!companionPresent && listed.length === 0) {
       return { findings: [], summary, memory: faults, absent: "no NVIDIA GPU" };
     }
+    const recovered = listRecovered(companion);
     const findings = listed.flatMap((fault): Finding[] => {
       const { code, detail } = parseKey(fault.key);
       const { level, action, title } = meaningOf(code, detail);
       const { application_hours: applicationHours, lookback_hours: hours, ignore } = parameters;
       const counts = (action === "check_application" ? applicationHours : hours) * 3600;
       if (level === "info" || ignore.includes(code)) return [];
+      if (code === recoveryActionChanged && recovered.has(subjectOf(fault.key))) return [];
       if (nowSeconds - fault.lastSeconds > counts || isCured(fault, action)) return [];
       const summary = `Xid ${code}, ${title}; ${describeFault(fault, nowSeconds)}`;
       const subject = subjectOf(fault.key);
@@ -66,6 +68,17 @@ export const gpuXid = defineBuiltin({
     return { findings, summary, memory: faults };
   },
 });
+
+const recoveryActionChanged = 154;
+
+/** GPUs that the driver asks nothing for now: whatever the action changed to, it is done. */
+function listRecovered(companion: (family: string) => readonly Sample[]): ReadonlySet<string> {
+  const idle = new Set(
+    companion("aami_gpu_recovery_action").flatMap(({ labels, value }) => (value === 0 ? [labels["uuid"]] : [])),
+  );
+  const gpus = companion("aami_gpu_info").filter(({ labels }) => idle.has(labels["uuid"]));
+  return new Set(gpus.map(({ labels }) => subjectOf(labels["pci_bus_id"] ?? "")));
+}
 
 function toObservations(samples: (family: string) => readonly Sample[]): Observation[] {
   const links = observe(

@@ -50,6 +50,19 @@ describe("gpu_xid", () => {
     expect(verdictOf(gpuXid, families)).toMatchObject({ status, action, summary });
   });
 
+  test("a change of the recovery action is over when the driver asks for nothing any more", () => {
+    const gpu = { gpu: "0", uuid: "GPU-0" };
+    const asking = (action: number): Families => ({
+      aami_gpu_info: [[{ ...gpu, pci_bus_id: "0000:3b:00" }, 1]],
+      aami_gpu_recovery_action: [[gpu, action]],
+    });
+    expect(verdictOf(gpuXid, xid(154)).status).toBe("warning");
+    expect(verdictOf(gpuXid, xid(154), { companion: asking(1) }).status).toBe("warning");
+    expect(verdictOf(gpuXid, xid(154), { companion: asking(0) }).status).toBe("ok");
+    expect(verdictOf(gpuXid, xid(154, { gpu: "0000:4c:00" }), { companion: asking(0) }).status).toBe("warning");
+    expect(verdictOf(gpuXid, xid(79), { companion: asking(0) }).status).toBe("critical");
+  });
+
   test("ignored codes are not judged", () => {
     expect(verdictOf(gpuXid, xid(79), { parameters: { ignore: [79] } }).status).toBe("ok");
   });
