@@ -42,7 +42,11 @@ export function writeLine(opening: string, value = Number.NaN): string {
   return `${opening}${formatValue(value)}\n`;
 }
 
-export function toEncoded({ name, source }: MetricFamily, text: string, duplicates: number): EncodedFamily {
+export function toEncoded(
+  { name, source }: Pick<MetricFamily, "name" | "source">,
+  text: string,
+  duplicates: number,
+): EncodedFamily {
   return { name, text, duplicates, ...(source === undefined ? {} : { source }) };
 }
 

@@ -13,7 +13,7 @@ import {
 /**
  * encodeFamilies for a source that is asked again and again, with much the same answer. From call to call it keeps the
  * text of each series and makes anew what has changed, which is mostly a few values. A family that is not in a call is
- * forgotten with it, so the memory is about that of one answer.
+ * forgotten with it, so the memory is about that of one answer, whatever the answers before it were.
  */
 export function createFamilyEncoder(): typeof encodeFamilies {
   let names: readonly string[] = [];
@@ -21,7 +21,7 @@ export function createFamilyEncoder(): typeof encodeFamilies {
   return (families) => {
     const byName = joinFamilies(families);
     if (names.length !== byName.size || !names.every((name) => byName.has(name))) {
-      names = [...byName.keys()].sort(compare);
+      names = [...byName.keys()].map(copy).sort(compare);
       for (const name of known.keys()) if (!byName.has(name)) known.delete(name);
     }
     const encoded: EncodedFamily[] = [];
@@ -29,7 +29,7 @@ export function createFamilyEncoder(): typeof encodeFamilies {
       const family = byName.get(name);
       if (family === undefined) continue;
       const before = known.get(name);
-      const now = before !== undefined && hasSameSeries(before, family) ? update(before, family) : learn(family);
+      const now = before !== undefined && hasSameSeries(before, family) ? update(before, family) : learn(name, family);
       if (now !== before) known.set(name, now);
       encoded.push(now.encoded);
     }
@@ -39,9 +39,9 @@ export function createFamilyEncoder(): typeof encodeFamilies {
 
 /** A family as it was encoded last. */
 interface KnownFamily {
-  readonly family: Pick<MetricFamily, "help" | "type" | "source">;
-  /** Of each sample; copied, as a source may fill the same array again. */
-  readonly labels: readonly Labels[];
+  readonly head: Omit<MetricFamily, "samples">;
+  /** Of each sample of the last call; an array of its own, as a source may fill the same one again. */
+  readonly labels: Labels[];
   readonly suffixes: readonly (string | undefined)[];
   readonly layout: FamilyLayout;
   /** Of each line of the layout. */
@@ -50,25 +50,31 @@ interface KnownFamily {
   encoded: EncodedFamily;
 }
 
-function learn(family: MetricFamily): KnownFamily {
-  const { help, type, source, samples } = family;
-  const layout = layOutFamily(family);
+function learn(name: string, family: MetricFamily): KnownFamily {
+  const { samples, ...rest } = family;
+  const head = { ...rest, name, help: copy(family.help) };
+  const { header, lines: layoutLines, duplicates } = layOutFamily(family);
+  const layout = {
+    header: copy(header),
+    lines: layoutLines.map(({ opening, sampleIndex }) => ({ opening: copy(opening), sampleIndex })),
+    duplicates,
+  };
   const values = layout.lines.map(({ sampleIndex }) => samples[sampleIndex]?.value ?? Number.NaN);
   const lines = layout.lines.map(({ opening }, index) => writeLine(opening, values[index]));
   return {
-    family: { help, type, ...(source === undefined ? {} : { source }) },
+    head,
     labels: samples.map(({ labels }) => labels),
     suffixes: samples.map(({ suffix }) => suffix),
     layout,
     values,
     lines,
-    encoded: toEncoded(family, layout.header + lines.join(""), layout.duplicates),
+    encoded: toEncoded(head, layout.header + lines.join(""), duplicates),
   };
 }
 
 /** `family` has the same series as before, so that only its values may differ. */
 function update(known: KnownFamily, family: MetricFamily): KnownFamily {
-  const { layout, values, lines } = known;
+  const { head, layout, values, lines } = known;
   let isChanged = false;
   for (let index = 0; index < layout.lines.length; index++) {
     const line = layout.lines[index];
@@ -78,21 +84,22 @@ function update(known: KnownFamily, family: MetricFamily): KnownFamily {
     lines[index] = writeLine(line.opening, value);
     isChanged = true;
   }
-  if (isChanged) known.encoded = toEncoded(family, layout.header + lines.join(""), layout.duplicates);
+  if (isChanged) known.encoded = toEncoded(head, layout.header + lines.join(""), layout.duplicates);
   return known;
 }
 
-function hasSameSeries({ family, labels, suffixes }: KnownFamily, now: MetricFamily): boolean {
-  if (family.help !== now.help || family.type !== now.type || family.source !== now.source) return false;
+/** Takes over the labels on the way: those of the last call are alive anyway, and older ones shall not be. */
+function hasSameSeries({ head, labels, suffixes }: KnownFamily, now: MetricFamily): boolean {
+  if (head.help !== now.help || head.type !== now.type || head.source !== now.source) return false;
   if (labels.length !== now.samples.length) return false;
-  for (let index = 0; index < labels.length; index++) {
-    const sample = now.samples[index];
-    if (suffixes[index] !== sample?.suffix || !hasSameLabels(labels[index], sample?.labels)) return false;
+  for (const [index, sample] of now.samples.entries()) {
+    if (suffixes[index] !== sample.suffix || !hasSameLabels(labels[index], sample.labels)) return false;
+    labels[index] = sample.labels;
   }
   return true;
 }
 
-function hasSameLabels(before: Labels = {}, now: Labels = {}): boolean {
+function hasSameLabels(before: Labels = {}, now: Labels): boolean {
   if (before === now) return true;
   let surplus = 0;
   for (const name in now) {
@@ -101,4 +108,9 @@ function hasSameLabels(before: Labels = {}, now: Labels = {}): boolean {
   }
   for (const _ in before) surplus--;
   return surplus === 0;
+}
+
+/** A part of a text keeps the whole of it in memory: of a large text file that changes each time, once per family. */
+function copy(text: string): string {
+  return Buffer.from(text).toString();
 }

@@ -54,3 +54,19 @@ test("a source may fill the same array again", () => {
   samples[0] = sample(1, { a: "2" });
   expect(encode([family(samples)])).toEqual(encodeFamilies([family(samples)]));
 });
+
+test("of the texts that the answers were cut out of only the last one is kept", () => {
+  const encode = createFamilyEncoder();
+  const megabytes = 200;
+  const before = process.memoryUsage.rss();
+  for (let round = 0; round < megabytes; round++) {
+    const source = Buffer.alloc(2 ** 20, "a long text file ").toString();
+    // All are read out of the whole file, and another one has changed each time.
+    const families = Array.from({ length: megabytes }, (_, index) =>
+      family([sample(1, { a: source.slice(0, index <= round ? 40 : 20) })], { name: `f${index}` }),
+    );
+    encode(families);
+  }
+  Bun.gc(true);
+  expect((process.memoryUsage.rss() - before) / 2 ** 20).toBeLessThan(megabytes / 2);
+});
