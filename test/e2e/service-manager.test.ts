@@ -112,6 +112,33 @@ describe("sockets passed by the service manager", () => {
     expect(await metrics(url)).toBe("200 node_load1");
   });
 
+  test("clients that never pause see no restart", async () => {
+    using workspace = createWorkspace();
+    using socket = listenTcp("127.0.0.1");
+    let restarting = true;
+    const outcomes = new Map<string, number>();
+    const scrapeOn = async (): Promise<void> => {
+      while (restarting) {
+        const { answer } = await openRequest(socket.port);
+        const outcome = (await answer).split("\r\n", 1)[0] ?? "";
+        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+      }
+    };
+    let daemon = await activate({ workspace, sockets: [socket] });
+    const clients = Array.from({ length: 4 }, scrapeOn);
+    for (const _restart of [1, 2, 3]) {
+      const before = outcomes.get("HTTP/1.1 200 OK") ?? 0;
+      await waitFor("scrapes", () => (outcomes.get("HTTP/1.1 200 OK") ?? 0) > before + 20);
+      await daemon.stop();
+      daemon = await activate({ workspace, sockets: [socket] });
+    }
+    await listening(daemon, 1);
+    restarting = false;
+    await Promise.all(clients);
+    await daemon[Symbol.asyncDispose]();
+    expect([...outcomes.keys()]).toEqual(["HTTP/1.1 200 OK"]);
+  });
+
   test("a socket that nothing can be accepted from is refused, with what to change", async () => {
     using workspace = createWorkspace();
     using socket = bindUdp();
@@ -161,6 +188,7 @@ async function openRequest(port: number): Promise<{ answer: Promise<string> }> {
   const socket = connect(port, "127.0.0.1");
   let text = "";
   socket.on("data", (chunk) => void (text += chunk.toString()));
+  socket.on("error", (error) => (text = String(error)));
   socket.on("close", () => resolve(text));
   await new Promise((connected) => socket.once("connect", connected));
   socket.write("GET /metrics?collect[]=loadavg HTTP/1.0\r\n\r\n");

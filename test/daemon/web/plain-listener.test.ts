@@ -13,15 +13,7 @@ async function open(handler: Handler, idleMs = 60_000): Promise<AsyncDisposable 
 }
 
 /** All that the server says until it hangs up. */
-function exchange(port: number, request: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let answer = "";
-    const socket = connect(port, "127.0.0.1", () => socket.write(request));
-    socket.on("data", (chunk) => void (answer += chunk.toString()));
-    socket.on("error", reject);
-    socket.on("close", () => resolve(answer));
-  });
-}
+const exchange = (port: number, request: string): Promise<string> => openClient(port, request).all;
 
 test.each([
   ["HTTP/1.0 without a Host", "GET /metrics HTTP/1.0\r\n\r\n", "200 OK", "GET /metrics"],
@@ -57,20 +49,42 @@ test("a page that fails is logged, and its connection ends", async () => {
   expect(await exchange(listener.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")).toBe("");
 });
 
-test("a server that stops ends the answer that it is making, and takes no connection more", async () => {
+test("a server that stops answers who is connected, lets go of who has been answered, and takes nobody more", async () => {
   const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const handler = async (): Promise<Response> => {
+  const handler = async (request: Request): Promise<Response> => {
+    if (!request.url.endsWith("/slow")) return new Response("page");
     asked.resolve();
     await gate.promise;
     return new Response("last page");
   };
   const doorway = { hostname: "127.0.0.1", port: 0 };
   const listener = await listenPlain({ doorway, handler, log: silentLogger, idleMs: 60_000 });
-  const answer = exchange(listener.port, "GET / HTTP/1.0\r\n\r\n");
+  const kept = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  const answered = openClient(listener.port, kept);
+  await answered.first;
+  const silent = openClient(listener.port, "");
+  const running = openClient(listener.port, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
   await asked.promise;
   const stopped = listener.stop(false);
+  expect(await answered.all).toEndWith("\r\n\r\npage");
   await expect(exchange(listener.port, "")).rejects.toThrow();
+  silent.socket.write(kept);
+  expect(await silent.all).toEndWith("\r\n\r\npage");
   gate.resolve();
-  expect(await answer).toEndWith("\r\n\r\nlast page");
+  expect(await running.all).toEndWith("\r\n\r\nlast page");
   await stopped;
 });
+
+/** A connection of which the test holds the socket. `first` resolves with the first bytes, `all` when it has ended. */
+function openClient(port: number, request: string) {
+  const [first, all] = [Promise.withResolvers<void>(), Promise.withResolvers<string>()];
+  let text = "";
+  const socket = connect(port, "127.0.0.1", () => socket.write(request));
+  socket.on("data", (chunk) => {
+    text += chunk.toString();
+    first.resolve();
+  });
+  socket.on("error", all.reject);
+  socket.on("close", () => all.resolve(text));
+  return { socket, first: first.promise, all: all.promise };
+}
