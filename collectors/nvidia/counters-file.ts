@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { describeError, type Logger } from "../../runtime/log.ts";
-import { isErrno } from "../read.ts";
+import { errnoOf } from "../read.ts";
 import { type Counters, defaultCounters, parseCounters } from "./counters.ts";
 import { needsLinks } from "./dcgm-fields.ts";
 
@@ -52,7 +52,7 @@ export function createFileReader(path: string): () => string | undefined {
       return text;
     } catch (error) {
       // Gone or not readable for now: what was told stays good.
-      if (isErrno(error, "ENOENT", "ENOTDIR", "EACCES", "EIO", "ESTALE")) return undefined;
+      if (errnoOf(error) !== undefined) return undefined;
       throw error;
     }
   };

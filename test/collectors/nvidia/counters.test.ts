@@ -1,5 +1,8 @@
 import { expect, test } from "bun:test";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { createFileReader } from "../../../collectors/nvidia/counters-file.ts";
 import { defaultCounters, parseCounters } from "../../../collectors/nvidia/counters.ts";
+import { createWorkspace } from "../../harness/workspace.ts";
 
 test.each([
   ["a field", "DCGM_FI_DEV_SM_CLOCK, gauge, SM clock.", ["DCGM_FI_DEV_SM_CLOCK gauge SM clock."], []],
@@ -30,4 +33,18 @@ test("label fields become labels, numbers asked for as labels do not", () => {
 test("every field of the default list can be read", () => {
   const text = defaultCounters.counters.map(({ field, type, help }) => `${field}, ${type}, ${help}`).join("\n");
   expect(parseCounters(text)).toEqual({ counters: [...defaultCounters.counters], labels: [], problems: [] });
+});
+
+test("a file is told when it is another than before; what cannot be read is not told", () => {
+  using workspace = createWorkspace();
+  const file = workspace.file("counters.csv");
+  const read = createFileReader(file);
+  expect(read()).toBeUndefined();
+  writeFileSync(file, "one");
+  expect([read(), read()]).toEqual(["one", undefined]);
+  writeFileSync(file, "another");
+  expect([read(), read()]).toEqual(["another", undefined]);
+  rmSync(file);
+  mkdirSync(file);
+  expect(read()).toBeUndefined();
 });
