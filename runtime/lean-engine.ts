@@ -19,7 +19,7 @@ const quietCollector: Readonly<Record<string, string>> = {
  * costs more than it saves. These options can only be given in the environment of a process that starts, so a process
  * that lacks them starts itself again, under the same pid.
  */
-const leanOptions: Readonly<Record<string, string>> = {
+export const smallEngine: Readonly<Record<string, string>> = {
   ...quietCollector,
   // Not useJIT=0: bun:ffi would refuse, and with it go sd_notify(3), socket activation and the sandbox of checks.
   BUN_JSC_useBaselineJIT: "0",
@@ -33,10 +33,10 @@ const compiled = import.meta.path.startsWith("/$bunfs/");
 
 /** To be called before anything else is loaded; whoever sets one of the options has decided otherwise. */
 export async function ensureLeanEngine(): Promise<void> {
-  const isDecided = Object.keys(leanOptions).some((name) => process.env[name] !== undefined);
+  const isDecided = Object.keys(smallEngine).some((name) => process.env[name] !== undefined);
   if (!compiled || isDecided || process.execve === undefined) return;
   const args = [process.argv0, ...process.argv.slice(2)];
-  const environment = { ...process.env, ...leanOptions };
+  const environment = { ...process.env, ...smallEngine };
   const descriptors = passedDescriptors(process.env);
   if (descriptors.length === 0) return process.execve(process.execPath, args, environment as NodeJS.ProcessEnv);
   const { execKeeping } = await import("./exec.ts");

@@ -1,6 +1,8 @@
+import { smallEngine } from "../../runtime/lean-engine.ts";
 import type { Logger } from "../../runtime/log.ts";
 import type { JobOutcome } from "../probe/jobs.ts";
 import { createProbePool, type ProbePool } from "../probe/pool.ts";
+import { minimalEnvironment } from "../probe/process.ts";
 import type { MountProbes, ProbeEvents } from "./probe-client.ts";
 import type { ProbeReading, ProbeRequest, ProbeStep } from "./probe.ts";
 import { isRemote } from "./select.ts";
@@ -19,66 +21,36 @@ export interface PoolClient extends MountProbes {
 /** A killed process is gone within this time, unless it is stuck in the kernel. */
 const reapMs = 250;
 const releasedPollMs = 250;
-/** An idle process costs some 35 MiB, a new one for the next round some 5 ms. */
-const idleMs = 2000;
 const maxStuckLocal = 8;
 const steps: readonly string[] = ["statfs", "stat", "readdir", "write"] satisfies ProbeStep[];
 
 /** Runs mount probes in child processes. Local filesystems have their own, so that none waits behind a dead server. */
 export function createPoolClient({ command, maxStuckProbes, log }: PoolClientOptions): PoolClient {
   let closed = false;
-  const createFor = (maxStuck: number): PassingPool =>
-    createPassingPool(() =>
-      createProbePool({
-        name: "mount",
-        command,
-        setup: {},
-        // The prober names a mount in trouble once, with device and type; the pool's words for it are for debugging.
-        log: { ...log, info: log.debug, warn: log.debug, error: log.debug },
-        maxAbandoned: maxStuck,
-        maxProcesses: maxStuck + 1,
-      }),
-    );
-  const local = createFor(maxStuckLocal);
-  const remote = createFor(maxStuckProbes);
+  const openFor = (maxStuck: number): ProbePool =>
+    createProbePool({
+      name: "mount",
+      command,
+      setup: {},
+      // The prober names a mount in trouble once, with device and type; the pool's words for it are for debugging.
+      log: { ...log, info: log.debug, warn: log.debug, error: log.debug },
+      maxAbandoned: maxStuck,
+      maxProcesses: maxStuck + 1,
+      environment: { ...minimalEnvironment(), ...smallEngine },
+    });
+  // Opened by their first mount and kept: starting a process takes the CPU time of two pages, an idle one some 5 MiB.
+  let local: ProbePool | undefined;
+  let remote: ProbePool | undefined;
   return {
     start: (request, deadlineSeconds, events) => {
       if (closed) return;
-      const pool = isRemote(request.fstype) ? remote : local;
-      void pool.use((open) => runProbe(open, request, deadlineSeconds, events, () => closed));
+      const pool = isRemote(request.fstype) ? (remote ??= openFor(maxStuckProbes)) : (local ??= openFor(maxStuckLocal));
+      void runProbe(pool, request, deadlineSeconds, events, () => closed);
     },
     close: () => {
       closed = true;
-      local.close();
-      remote.close();
-    },
-  };
-}
-
-/** A pool that exists only while there is something to probe. */
-interface PassingPool {
-  use(work: (pool: ProbePool) => Promise<void>): Promise<void>;
-  close(): void;
-}
-
-function createPassingPool(open: () => ProbePool): PassingPool {
-  let pool: ProbePool | undefined;
-  let users = 0;
-  let idleTimer: Timer | undefined;
-  const close = (): void => {
-    clearTimeout(idleTimer);
-    pool?.close();
-    pool = undefined;
-  };
-  return {
-    close,
-    use: async (work) => {
-      clearTimeout(idleTimer);
-      pool ??= open();
-      users++;
-      await work(pool);
-      users--;
-      if (users === 0) idleTimer = setTimeout(close, idleMs).unref();
+      local?.close();
+      remote?.close();
     },
   };
 }
