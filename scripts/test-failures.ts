@@ -19,6 +19,20 @@ export function errorsBetweenTests(log: string): TestFailure[] {
   }));
 }
 
+/** Two errors of one test come as a SuppressedError without any text: what the log has before it, takes its place. */
+export function explainFrom(log: string, failure: TestFailure): TestFailure {
+  if (!failure.reason.startsWith("SuppressedError")) return failure;
+  const lines = log.replace(colours, "").split("\n");
+  const leaf = failure.name.slice(failure.name.indexOf(": ") + 2);
+  const end = lines.findIndex((line) => line.startsWith("(fail) ") && line.includes(leaf));
+  const start = lines.findLastIndex((line, index) => index < end && /^\((pass|fail)\) |^test\/.*:$/.test(line));
+  const told = lines
+    .slice(start + 1, Math.max(end, 0))
+    .join("\n")
+    .replace(sourceLines, "");
+  return { ...failure, reason: `${told}\n${failure.reason}` };
+}
+
 const colours = /\u001b\[[\d;]*m/g;
 /** The quoted lines of the program, and the sign that points into the last of them. */
 const sourceLines = /^(?:\s*\d+ \|.*|\s*\^)\n/gm;

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseJunit, type TestCounts, type TestFailure } from "./junit.ts";
 import { projectRoot, say } from "./terminal.ts";
-import { errorsBetweenTests } from "./test-failures.ts";
+import { errorsBetweenTests, explainFrom } from "./test-failures.ts";
 
 export const continuousIntegration = Boolean(process.env["CI"]);
 
@@ -79,7 +79,7 @@ async function runStage({ name, options, paths }: Stage, env: Readonly<Record<st
   const counts = parseJunit(existsSync(reportPath) ? await Bun.file(reportPath).text() : "");
   if (exitCode === 0) return counts;
   // Neither errors between tests nor a crash of the runner have a case of their own in the report.
-  const failed = [...counts.failed, ...errorsBetweenTests(log)];
+  const failed = [...counts.failed.map((failure) => explainFrom(log, failure)), ...errorsBetweenTests(log)];
   if (failed.length > 0) return { ...counts, failed };
   return {
     ...counts,

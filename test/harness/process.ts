@@ -118,7 +118,10 @@ function failOnUnexpectedErrors({ name, expectedErrors = [] }: ProcessOptions, l
   const unexpected = lines
     .filter((line) => /"level":"error"|\blevel=error\b/.test(line))
     .filter((line) => !expectedErrors.some((pattern) => pattern.test(line)));
-  if (unexpected.length > 0) throw new Error(`${name} logged errors:\n${unexpected.slice(0, 10).join("\n")}`);
+  if (unexpected.length === 0) return;
+  const message = `${name} logged errors:\n${unexpected.slice(0, 10).join("\n")}`;
+  console.error(message); // a test that has failed already would hide it in a SuppressedError
+  throw new Error(message);
 }
 
 function endedEarly(name: string, child: Bun.Subprocess, lines: readonly string[]): Abandon {

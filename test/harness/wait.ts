@@ -20,7 +20,10 @@ export async function waitFor<T>(
       reason = error;
     }
     if (performance.now() > deadline) {
-      throw new Error(`after ${deadlineSeconds} s still waiting for ${what}`, { cause: reason });
+      const failure = new Error(`after ${deadlineSeconds} s still waiting for ${what}`, { cause: reason });
+      // Should a disposal fail as well, the runner would tell nothing but "SuppressedError".
+      console.error(reason === undefined ? failure.message : `${failure.message}: ${String(reason)}`);
+      throw failure;
     }
     await Bun.sleep(pauseMs);
   }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { describeFailures, errorsBetweenTests } from "../../scripts/test-failures.ts";
+import { describeFailures, errorsBetweenTests, explainFrom } from "../../scripts/test-failures.ts";
 
 const failure = (name: string, lines: number) => ({
   name,
@@ -46,4 +46,21 @@ test("a file that cannot be loaded is known from the log alone", () => {
     { name: "an error between tests", reason: "error: broken file\n      at test/a.test.ts:3:11\n" },
   ]);
   expect(errorsBetweenTests("(pass) fine [0.1ms]\n")).toEqual([]);
+});
+
+test("what stands behind a SuppressedError is known from the log", () => {
+  const log = [
+    "(pass) before [1ms]",
+    "after 60 s still waiting for the page",
+    "daemon logged errors: no sandbox",
+    "36 | });",
+    "      ^",
+    "SuppressedError: ",
+    "      at test/a.test.ts:36:2",
+    "(fail) a group > a daemon [61553.88ms]",
+  ];
+  const failure = { name: "test/a.test.ts: a daemon", reason: "SuppressedError\n      at test/a.test.ts:36:2" };
+  expect(explainFrom(log.join("\n"), failure).reason.split("\n").slice(0, 2)).toEqual(log.slice(1, 3));
+  const other = { name: "test/a.test.ts: b", reason: "Error: b" };
+  expect(explainFrom(log.join("\n"), other)).toBe(other);
 });
