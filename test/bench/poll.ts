@@ -15,7 +15,8 @@ import { type LoadResult, runLoad } from "./http-load.ts";
 import { readTreeUsage } from "./process-tree.ts";
 
 const polls = Number(process.argv[2] ?? 20_000);
-const nodeCount = 50;
+// Each sends its share of two runs at once, and may send 60.
+const nodeCount = Math.max(50, Math.ceil(polls / 25));
 const connections = 32;
 const path = "/api/v1/nodes/self/bundle";
 const folder = mkdtempSync(join(tmpdir(), "aami-bench-"));
@@ -51,7 +52,9 @@ async function main(): Promise<void> {
 function startServer() {
   const data = join(folder, "data");
   const main = join(import.meta.dir, "../../main.ts");
-  const argv = [process.execPath, main, "server", "--listen", "127.0.0.1:0", "--data", data];
+  const config = join(folder, "server.yaml");
+  writeFileSync(config, `registration: { attempts_burst: ${nodeCount} }\n`);
+  const argv = [process.execPath, main, "server", "--config", config, "--listen", "127.0.0.1:0", "--data", data];
   const server = Bun.spawn(argv, { stderr: "pipe", stdout: "ignore" });
   pin(server.pid, 0);
   return server;
