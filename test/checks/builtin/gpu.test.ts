@@ -358,6 +358,32 @@ describe("gpu_nvlink", () => {
     expect(after(gpuNvlink, [...looks, [4000, recovered]]).status).toBe("ok");
   });
 
+  test("links that are down again after two reboots need hands", () => {
+    const looks = (["a", "b", "c"] as const).flatMap((bootId, index) => [
+      [index * 900, linked(4), bootId] as const,
+      [index * 900 + 60, linked(3), bootId] as const,
+    ]);
+    expect(after(gpuNvlink, looks.slice(0, 4)).action).toBe("reset_gpu");
+    expect(after(gpuNvlink, looks)).toMatchObject({ status: "critical", action: "inspect_hardware" });
+  });
+
+  test("a counter that is not told for a while has not grown", () => {
+    const recovered = linked(4, 4, { nvlinkRecoveryErrors: 5 });
+    expect(
+      after(gpuNvlink, [
+        [0, linked(4)],
+        [60, recovered],
+      ]).status,
+    ).toBe("ok");
+    expect(
+      after(gpuNvlink, [
+        [0, recovered],
+        [60, linked(4)],
+        [120, recovered],
+      ]).status,
+    ).toBe("ok");
+  });
+
   test("GPUs of one board without a single link are critical, cards without a bridge are not", () => {
     const idle = { links: [false, false] };
     const board = { ...idle, name: "NVIDIA A100-SXM4-80GB" };
