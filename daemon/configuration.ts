@@ -40,9 +40,14 @@ export async function readConfiguration(argv: readonly string[]): Promise<Config
   const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
   const late = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => late.resolve(undefined), deadlineMs);
-  const text = await Promise.race([child.stdout.text(), late.promise]).finally(() => clearTimeout(timer));
+  const kill = (): void => child.kill("SIGKILL");
+  process.once("exit", kill);
+  const text = await Promise.race([child.stdout.text(), late.promise]).finally(() => {
+    clearTimeout(timer);
+    process.off("exit", kill);
+  });
   if (text === undefined) {
-    child.kill("SIGKILL");
+    kill();
     child.unref();
     throw new ExitError(ExitCode.failure, `the configuration could not be read within ${deadlineMs / 1000} s`);
   }

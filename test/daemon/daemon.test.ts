@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { selfCommand } from "../../runtime/self.ts";
 import { waitFor } from "../harness/wait.ts";
@@ -163,6 +163,23 @@ describe("the life of the daemon", () => {
     daemon.signal("SIGHUP");
     await daemon.logged("configuration cannot be used, the one before stays in force");
     expect(await daemon.page()).toContain("aami_config_last_reload_successful 0\n");
+  });
+
+  test("a configuration file that hangs stops neither pages nor the end, and leaves no process behind", async () => {
+    const file = join(folder, "hangs.yaml");
+    writeFileSync(file, "");
+    await using daemon = await startDaemonProcess(`--config=${file}`);
+    rmSync(file);
+    Bun.spawnSync(["mkfifo", file]);
+    daemon.signal("SIGHUP");
+    const children = await waitFor("the process that reads the file", () => {
+      const now = childrenOf(daemon.pid);
+      return now.some((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("configuration")) && now;
+    });
+    expect(await daemon.page()).toContain("node_load1");
+    daemon.signal("SIGTERM");
+    expect(await daemon.exited).toBe(0);
+    await gone(children);
   });
 
   test("a port in use is one line that names who has it, and exit code 1", async () => {
