@@ -93,7 +93,7 @@ const counterFile = "sys/class/infiniband/mlx5_0/ports/1/counters/port_xmit_data
 
 function testFiles(): void {
   test.each([
-    ["loadavg", "proc/loadavg", "read", "node_load1"],
+    ["vmstat", "proc/vmstat", "read", "node_vmstat_pgfault"],
     ["meminfo", "proc/meminfo", "open", "node_memory_MemTotal_bytes"],
     ["hwmon", hwmonFile, "read", "node_hwmon_fan_rpm"],
     ["netclass", "sys/class/net/eth0/mtu", "read", "node_network_mtu_bytes"],
@@ -215,10 +215,12 @@ function testFiles(): void {
 
   test("an hour of files that never answer, compressed: nothing piles up", async () => {
     using workspace = createWorkspace();
-    const paths = ["proc/loadavg", "proc/vmstat", "proc/softirqs", "sys/class/net/eth0/mtu", hwmonFile, counterFile];
+    const paths = ["proc/schedstat", "proc/vmstat", "proc/softirqs", "sys/class/net/eth0/mtu", hwmonFile, counterFile];
     await using pair = await startPair(workspace, paths);
     const { faulty, healthy, files } = pair;
-    const jobs = ["loadavg", "vmstat", "softirqs", "netclass", "hwmon", "infiniband"].map((name) => `collect ${name}`);
+    const jobs = ["schedstat", "vmstat", "softirqs", "netclass", "hwmon", "infiniband"].map(
+      (name) => `collect ${name}`,
+    );
     await completePage(faulty);
     for (const file of files) await file.hang("read");
     await waitForStuckJobs(faulty, jobs);
