@@ -23,6 +23,7 @@ export function createHeapKeeper(collect: () => void = () => Bun.gc(true)): Heap
   return {
     pageSent: () => {
       pages++;
+      if (pages < pagesBetween.whenQuiet) return;
       if (pages >= pagesBetween.atMost) setImmediate(run);
       if (timer === undefined) timer = setTimeout(run, quietMs).unref();
       else timer.refresh();

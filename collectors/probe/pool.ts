@@ -197,6 +197,7 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
       discard(worker, { status: "failed", error: `unreadable answer of the probe process: ${error.message}` });
     }
     if (jobs.hasWaiting()) assign();
+    else if (worker.given.size === 0) schedule();
   };
 
   const onFrame = (worker: Worker, frame: Frame): void => {
@@ -350,9 +351,12 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
 
   const schedule = (): void => {
     const due = nextDue();
-    if (closed || due >= timerDue) return;
+    const isIdle = due === Number.POSITIVE_INFINITY;
+    if (closed || (due >= timerDue && !isIdle)) return;
     clearTimeout(timer);
     timerDue = due;
+    // A process that sleeps until the next scrape is not woken up to find nothing.
+    if (isIdle) return;
     timer = setTimeout(tick, Math.max(1, Math.ceil(due - performance.now()))).unref();
   };
 
