@@ -3,6 +3,9 @@
 set -e
 ip address add 10.0.2.15/24 dev eth0; ip link set eth0 up
 ip address add 10.0.3.15/24 dev eth1; ip link set eth1 up
+# Hardware that a node has from the start: the daemon looks for what was absent once a minute only.
+modprobe -a rdma_rxe ipmi_si ipmi_devintf nfs
+rdma link add rxe0 type rxe netdev eth1
 cd "$(dirname "$0")"
 install -m 755 aami /usr/bin/aami
 install -D -m 644 daemon.yaml /etc/aami/daemon.yaml

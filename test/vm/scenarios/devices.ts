@@ -25,7 +25,6 @@ export const devices: Scenario = async ({ machine, node, check }) => {
   });
 
   await check("the management controller is shown, and that it answers", async () => {
-    await machine.run("modprobe -a ipmi_si ipmi_devintf");
     await node.waitForPage([
       'aami_ipmi_interface_info{interface="ipmi0",type="kcs"} 1',
       /^aami_ipmi_transactions_total\{interface="ipmi0"\} [1-9]/m,
