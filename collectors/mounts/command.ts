@@ -1,4 +1,4 @@
-import { type CommandDef, defineCommand } from "citty";
+import type { CommandDef } from "citty";
 import { writeSync } from "node:fs";
 import { resolve } from "node:path";
 import { ExitCode, ExitError } from "../../runtime/exit.ts";
@@ -7,24 +7,26 @@ import { probeMount } from "./probe.ts";
 import { type Mount, readMountTable, topMounts } from "./table.ts";
 import { mountHandlers } from "./worker.ts";
 
-/** Without paths this is the worker that the daemon starts; with paths it is for people who ask where a mount hangs. */
-export const mountProbeCommand: CommandDef = defineCommand({
+/** Without a path this is the worker that the daemon starts; with one it is for people who ask where a mount hangs. */
+export const mountProbeCommand: CommandDef = {
   meta: {
-    description: "aami probe mount PATH…: asks each mount (statfs, stat, readdir) and shows where one hangs or fails.",
+    description: "Asks a mount (statfs, stat, readdir) and shows where it hangs or fails.",
   },
-  run: async ({ args }) => {
-    if (args._.length > 0) return probeByHand(args._);
-    if (process.stdin.isTTY) throw new ExitError(ExitCode.usage, "which mount? aami probe mount PATH…");
+  args: {
+    path: { type: "positional", required: false, description: "Where it is mounted; the daemon asks without one" },
+  },
+  run: async ({ args: { path } }) => {
+    if (path !== undefined) return probeByHand(String(path));
+    if (process.stdin.isTTY) throw new ExitError(ExitCode.usage, "which mount? aami probe mount PATH");
     await serveJobs(() => mountHandlers);
   },
-});
+};
 
-function probeByHand(paths: readonly string[]): void {
+function probeByHand(path: string): void {
   const table = new Map(
     topMounts(readMountTable({ procPath: "/proc", skipped: warn })).map((mount) => [mount.mountPoint, mount]),
   );
-  const bad = paths.filter((path) => !probeOne(resolve(path), table));
-  if (bad.length > 0) throw new ExitError(ExitCode.failure, `not in order: ${bad.join(", ")}`);
+  if (!probeOne(resolve(path), table)) throw new ExitError(ExitCode.failure, `not in order: ${path}`);
 }
 
 function warn(what: string, error: unknown): void {
