@@ -35,6 +35,7 @@ const release = defineCommand({
     const untilMs = Date.now() + Math.round(minutes * 60_000);
     writeReleaseRequest(args.file, { untilMs });
     const state = await waitForState(args.file, (told) => told.released && told.untilMs === untilMs);
+    if (state?.abandoned !== 0) removeReleaseRequest(args.file); // what has failed must not happen later
     if (state === undefined) {
       const remedy = "is it running, with NVIDIA GPUs and rights to this folder?";
       throw new ExitError(ExitCode.failure, `the daemon has not answered within ${waitMs / 1000} s: ${remedy}`);

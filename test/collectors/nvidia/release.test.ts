@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { readReleaseRequest, writeReleaseRequest } from "../../../collectors/nvidia/release.ts";
+import { selfCommand } from "../../../runtime/self.ts";
 import { createWorkspace } from "../../harness/workspace.ts";
 
 const nowMs = 1_000_000;
@@ -35,3 +36,11 @@ test("no file asks for nothing; a request makes the folder it needs", () => {
   writeReleaseRequest(file, { untilMs: nowMs + 1 });
   expect(readReleaseRequest(file, nowMs)).toEqual({ untilMs: nowMs + 1 });
 });
+
+test("aami gpu release that no daemon answers takes its request back", () => {
+  using workspace = createWorkspace();
+  const command = selfCommand("gpu", "release", "--file", workspace.file("run/gpu-release"));
+  const { exitCode, stderr } = Bun.spawnSync(command, { stdin: "ignore" });
+  expect([exitCode, stderr.toString()]).toEqual([1, expect.stringContaining("the daemon has not answered")]);
+  expect(readdirSync(workspace.file("run"))).toEqual([]);
+}, 60_000);
