@@ -11,10 +11,11 @@ import { createHeapKeeper } from "./heap-keeper.ts";
 import { createInstrumentation } from "./instrumentation.ts";
 import { type Endpoint, openParts } from "./node/parts.ts";
 import { createProcessSource } from "./process-metrics.ts";
+import { describeReload, listNeedRestart, type Reload } from "./reload.ts";
 import { createReadings } from "./scrape/readings.ts";
 import type { PageSource } from "./scrape/reading.ts";
 import { renderStatusPage } from "./status/page.ts";
-import { type StatusView, toStatusView } from "./status/view.ts";
+import { type ConfigurationView, type StatusView, toStatusView } from "./status/view.ts";
 import { connectServiceManager } from "./systemd.ts";
 
 /** A stopped daemon lets running answers end for this long. */
@@ -22,8 +23,8 @@ const stopGraceMs = 1000;
 
 export interface Daemon {
   readonly addresses: readonly string[];
-  /** Reads the configuration again; the reason when it cannot be used and the old one stays in force. */
-  reload(): Promise<string | undefined>;
+  /** Reads the configuration again. */
+  reload(): Promise<Reload>;
   stop(): Promise<void>;
 }
 
@@ -51,7 +52,8 @@ export async function startDaemon({ loaded, load, log, environment = process.env
   const manager = connectServiceManager(environment, log);
   let ready = false;
   let stopped = false;
-  let reloading: Promise<string | undefined> = Promise.resolve(undefined);
+  let reloading: Promise<Reload> = Promise.resolve({ needRestart: [] });
+  let notInForce: ConfigurationView | undefined;
 
   const pageSources = (): PageSource[] => {
     const exporter = [instrumentation.exporterSource, createProcessSource()];
@@ -76,6 +78,7 @@ export async function startDaemon({ loaded, load, log, environment = process.env
       stuck: pool.stuckJobs(),
       processes: pool.processes(),
       node: node(),
+      configuration: notInForce,
       events: events.since(0),
     });
 
@@ -108,33 +111,39 @@ export async function startDaemon({ loaded, load, log, environment = process.env
   });
 
   /** One after the other: of two that overlap the later one has read the newer file. */
-  const reload = (): Promise<string | undefined> => {
-    reloading = reloading.then(reloadOnce);
+  const reload = (): Promise<Reload> => {
+    reloading = reloading.then(reloadOnce).then((outcome) => {
+      const reason = describeReload(outcome);
+      const since = notInForce?.not_in_force_since ?? new Date().toISOString();
+      notInForce = reason === undefined ? undefined : { not_in_force_since: since, reason };
+      return outcome;
+    });
     return reloading;
   };
 
-  const reloadOnce = async (): Promise<string | undefined> => {
-    if (stopped) return "the daemon is stopping";
+  const stopping: Reload = { problem: "the daemon is stopping", needRestart: [] };
+  const reloadOnce = async (): Promise<Reload> => {
+    if (stopped) return stopping;
     manager.notify("RELOADING=1");
     try {
       const next = await load();
-      if (stopped) return "the daemon is stopping";
-      warnAboutRestart(config, next.config, log);
+      if (stopped) return stopping;
       const previous = collection;
       const unchanged = isSameCollection(config, next.config);
       current = next;
       config = next.config;
       if (!unchanged) collection = open(previous);
       routes = routeOptions(collection);
-      for (const part of parts) part.reconfigure(config);
       noteLoad(next);
       if (!unchanged) retire(previous, collection, config.scrape.collector_timeout_seconds, log);
-      return undefined;
+      const needRestart = listNeedRestart(loaded.config, config);
+      if (needRestart.length > 0) log.warn("changed settings need a restart", { settings: needRestart });
+      return { needRestart };
     } catch (error) {
       const reason = String(describeError(error));
       instrumentation.configReloadSuccessful.set(0);
       log.error("configuration cannot be used, the one before stays in force", { error: reason });
-      return reason;
+      return { problem: reason, needRestart: [] };
     } finally {
       if (!stopped) manager.notify("READY=1");
     }
@@ -195,12 +204,4 @@ function retire(previous: Collection, successor: Collection, timeoutSeconds: num
   setTimeout(() => {
     previous.close(successor).catch((error: unknown) => log.error("collectors did not close", { error }));
   }, timeoutSeconds * 1000).unref();
-}
-
-function warnAboutRestart(before: DaemonConfig, after: DaemonConfig, log: Logger): void {
-  const settings = ["listen_addresses", "systemd_socket", "config_file"] as const;
-  const changed = settings.filter((key) => JSON.stringify(before.web[key]) !== JSON.stringify(after.web[key]));
-  if (JSON.stringify(before.log) !== JSON.stringify(after.log))
-    log.warn("a changed setting needs a restart", { section: "log" });
-  if (changed.length > 0) log.warn("a changed setting needs a restart", { section: "web", keys: changed });
 }

@@ -1,5 +1,4 @@
 import type { PageSource } from "./scrape/reading.ts";
-import type { DaemonConfig } from "./config.ts";
 
 /**
  * A part of the daemon with a life of its own beside scrapes: node (registration and sync), checks. `app.ts` starts
@@ -10,8 +9,6 @@ export interface DaemonPart extends PageSource {
   readonly name: string;
   /** Comes back soon: what takes longer goes on by itself. */
   start(): Promise<void>;
-  /** The configuration was read again and is valid. */
-  reconfigure(config: DaemonConfig): void;
   /** For /api/v1/status. */
   status(): unknown;
   /** Answers a path of its own ("/peer/v1/…"); undefined when it is somebody else's. */

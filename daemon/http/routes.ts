@@ -1,3 +1,4 @@
+import { describeReload, type Reload } from "../reload.ts";
 import type { ClientAddress, Handler } from "../web/guard.ts";
 import { plainText } from "../web/plain-text.ts";
 
@@ -9,8 +10,8 @@ export interface RouteOptions {
   readonly isReady: () => boolean;
   /** Whether other machines may ask for a reload. */
   readonly isLifecycleOpen: boolean;
-  /** Reads the configuration again; the reason when it cannot be used. */
-  readonly reload: () => Promise<string | undefined>;
+  /** Reads the configuration again. */
+  readonly reload: () => Promise<Reload>;
   /** Paths of the parts of the daemon. */
   readonly parts: (request: Request, path: string) => Response | Promise<Response> | undefined;
 }
@@ -79,8 +80,10 @@ async function reload(request: Request, client: ClientAddress, options: RouteOpt
   }
   if (!options.isLifecycleOpen && !isLoopback(client()))
     return text(403, "Only this machine may reload; --web.enable-lifecycle lets others.");
-  const problem = await options.reload();
-  return problem === undefined ? text(200, "configuration reloaded") : text(500, `failed to reload config: ${problem}`);
+  const outcome = await options.reload();
+  const reason = describeReload(outcome);
+  if (outcome.problem !== undefined) return text(500, `failed to reload config: ${reason}`);
+  return text(200, reason === undefined ? "configuration reloaded" : `configuration reloaded in part: ${reason}`);
 }
 
 const isLoopback = (address: string | undefined): boolean =>

@@ -67,7 +67,6 @@ function createEventsPart(events: EventLog): DaemonPart {
   return {
     name: "events",
     start: async () => {},
-    reconfigure: () => {},
     families: () => [],
     status: () => events.since(0).slice(-eventsShown).reverse().map(toEventView),
     stop: async () => {},
@@ -132,7 +131,6 @@ function createChecksPart(
         ...(onResult && { onResult }),
       });
     },
-    reconfigure: (next) => warnAboutRestart("checks", config.checks, next.checks, log),
     families: () => service?.families() ?? [],
     status: view,
     stop: async () => {
@@ -150,7 +148,6 @@ function createControlPart({ config, log }: PartsOptions, handle: (request: Requ
     start: async () => {
       socket = openControlSocket(config.state_directory, { handle, log });
     },
-    reconfigure: () => {},
     families: () => [],
     status: () => undefined,
     stop: async () => socket?.stop(),
@@ -179,7 +176,6 @@ function createNodePart(
   return {
     name: "node",
     start: node.start,
-    reconfigure: (next) => warnAboutRestart("server", config.server, next.server, log),
     families: node.families,
     status: node.status,
     view: node.status,
@@ -193,8 +189,4 @@ function toExporters({ addresses, secure }: Endpoint, metricsPath: string): Expo
   const port = Number(/:(\d+)$/.exec(address)?.[1] ?? Number.NaN);
   if (Number.isNaN(port)) return [];
   return [{ type: "node_exporter", port, scheme: secure ? "https" : "http", metrics_path: metricsPath }];
-}
-
-function warnAboutRestart(section: string, before: unknown, after: unknown, log: Logger): void {
-  if (JSON.stringify(before) !== JSON.stringify(after)) log.warn("a changed setting needs a restart", { section });
 }

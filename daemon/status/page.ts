@@ -9,6 +9,7 @@ import {
   type ChecksView,
   type CheckView,
   type CollectorView,
+  describeConfiguration,
   type EventView,
   hasHappened,
   isJudged,
@@ -17,6 +18,7 @@ import {
   type StatusView,
   type StuckView,
   toAdvice,
+  toClock,
 } from "./view.ts";
 
 const findingsShown = 20;
@@ -46,10 +48,10 @@ export function renderStatusPage(view: StatusView, { telemetryPath }: { readonly
           <h1>${hostname}</h1>
           <p>AAMI node daemon ${version["version"]}, up for ${since(startedAt, nowMs)}; as of ${toClock(now)}</p>
         </header>
-        ${banner(view, problems)} ${fleetSection(view, nowMs)} ${problems.map((problem) => card(problem, nowMs))}
-        ${stuckSection(stuck)} ${sandboxSection(view)} ${collectorSection(collectors)}
-        ${checkSection(checks.checks, nowMs)} ${acknowledgedSection(checks.acknowledged, nowMs)}
-        ${eventSection(events, nowMs)}
+        ${banner(view, problems)} ${configurationSection(view)} ${fleetSection(view, nowMs)}
+        ${problems.map((problem) => card(problem, nowMs))} ${stuckSection(stuck)} ${sandboxSection(view)}
+        ${collectorSection(collectors)} ${checkSection(checks.checks, nowMs)}
+        ${acknowledgedSection(checks.acknowledged, nowMs)} ${eventSection(events, nowMs)}
         <footer>
           <a href="${telemetryPath}">Metrics</a><a href="/api/v1/status">Status as JSON</a><a href="/healthz">Health</a>
           <a href="/readyz">Readiness</a
@@ -85,6 +87,13 @@ function banner({ status, checks: { checks } }: StatusView, problems: readonly J
         : `${counts.join(", ")} of ${judged} checks`;
   const rest = waiting === 0 ? "" : `; ${waiting} have not run yet`;
   return html`<p class="banner ${status}"><span class="state">${titleOf(status)}</span> – ${text}${rest}</p>`;
+}
+
+function configurationSection({ configuration }: StatusView): Html | undefined {
+  if (configuration === undefined) return undefined;
+  return html`<ul class="fleet" title="Configuration">
+    <li class="problem">${describeConfiguration(configuration)}</li>
+  </ul>`;
 }
 
 /** What somebody has to look at stands out; where all is well it is one line among the small print. */
@@ -294,9 +303,4 @@ function eventSection(events: readonly EventView[], nowMs: number): Html | undef
 function since(time: string, nowMs: number): string {
   const seconds = (nowMs - Date.parse(time)) / 1000;
   return Number.isNaN(seconds) ? "an unknown time" : duration(seconds);
-}
-
-/** "2026-11-20 12:00:00 UTC" */
-function toClock(time: string): string {
-  return `${time.slice(0, 19).replace("T", " ")} UTC`;
 }

@@ -1,20 +1,29 @@
 import { duration } from "../../checks/builtin/builtin.ts";
 import { actionTexts } from "../../checks/catalogue/catalogue.ts";
 import { describeFleet } from "./fleet.ts";
-import { type CheckView, hasHappened, isJudged, listProblems, type StatusView, toAdvice } from "./view.ts";
+import {
+  type CheckView,
+  describeConfiguration,
+  hasHappened,
+  isJudged,
+  listProblems,
+  type StatusView,
+  toAdvice,
+} from "./view.ts";
 
 const findingsShown = 20;
 const acknowledgedShown = 5;
 
 /** What `aami status` prints: the node in a line, then what is wrong, since when, and what to do. */
 export function renderStatusText(view: StatusView, { all }: { readonly all: boolean }): string {
-  const { hostname, status, checks, stuck, now, started_at: startedAt, version } = view;
+  const { hostname, status, checks, stuck, now, started_at: startedAt, version, configuration } = view;
   const nowMs = Date.parse(now);
   const problems = listProblems(checks.checks);
   const judged = checks.checks.filter(isJudged).length;
   const lines = [
     `${hostname}: ${status}, ${problems.length} of ${judged} checks not ok`,
     `aami ${version["version"]}, up for ${age(startedAt, nowMs)}`,
+    ...(configuration === undefined ? [] : [`! ${describeConfiguration(configuration)}`]),
     ...describeFleet(view.node, nowMs).map(({ text, isProblem }) => `${isProblem ? "! " : ""}${text}`),
     "",
     ...problems.flatMap((problem) => describeProblem(problem, nowMs)),

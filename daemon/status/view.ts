@@ -24,7 +24,14 @@ export interface StatusView {
   readonly probe_processes: { readonly running: number; readonly abandoned: number };
   /** Registration and policies, on a node with a state directory. */
   readonly node?: NodeView;
+  /** When not all of the configuration that was read last is in force. */
+  readonly configuration?: ConfigurationView;
   readonly events: readonly EventView[];
+}
+
+export interface ConfigurationView {
+  readonly not_in_force_since: string;
+  readonly reason: string;
 }
 
 export interface ChecksView {
@@ -103,6 +110,7 @@ export interface StatusFacts {
   readonly stuck: readonly StuckJob[];
   readonly processes: StatusView["probe_processes"];
   readonly node: NodeView | undefined;
+  readonly configuration: ConfigurationView | undefined;
   /** Oldest first. */
   readonly events: readonly HardwareEvent[];
   readonly now?: Date;
@@ -111,7 +119,18 @@ export interface StatusFacts {
 const eventsShown = 100;
 
 export function toStatusView(facts: StatusFacts): StatusView {
-  const { startedAt, ready, checks, collectors, stuck, processes, node, events, now = new Date() } = facts;
+  const {
+    startedAt,
+    ready,
+    checks,
+    collectors,
+    stuck,
+    processes,
+    node,
+    configuration,
+    events,
+    now = new Date(),
+  } = facts;
   const { version, revision, branch, buildDate, runtime, platform } = buildInfo;
   return {
     hostname: hostname(),
@@ -125,6 +144,7 @@ export function toStatusView(facts: StatusFacts): StatusView {
     stuck: stuck.map(toStuckView),
     probe_processes: processes,
     ...(node !== undefined && { node }),
+    ...(configuration !== undefined && { configuration }),
     events: events.slice(-eventsShown).reverse().map(toEventView),
   };
 }
@@ -209,6 +229,15 @@ export function toStuckView({ job, step, pid, wchan, sinceMs }: StuckJob): Stuck
 
 export function toEventView({ key: _key, atMs, ...event }: HardwareEvent): EventView {
   return { at: new Date(atMs).toISOString(), ...event };
+}
+
+export function describeConfiguration({ not_in_force_since: since, reason }: ConfigurationView): string {
+  return `the configuration file is not in force since ${toClock(since)}: ${reason}`;
+}
+
+/** "2026-11-20 12:00:00 UTC" */
+export function toClock(time: string): string {
+  return `${time.slice(0, 19).replace("T", " ")} UTC`;
 }
 
 /** A check with a verdict on this node. */

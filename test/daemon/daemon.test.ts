@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { StatusView } from "../../daemon/status/view.ts";
 import { selfCommand } from "../../runtime/self.ts";
 import { waitFor } from "../harness/wait.ts";
 import { type RunningDaemon, startDaemonProcess } from "./running-daemon.ts";
@@ -153,6 +154,29 @@ describe("the life of the daemon", () => {
     const page = await daemon.page();
     expect(page).toContain("node_load1");
     expect(page).toContain("aami_config_last_reload_successful 0\n");
+  });
+
+  test("what waits for a restart is in the answer, in the status and on the page until it is taken back", async () => {
+    const file = join(folder, "restart.yaml");
+    writeFileSync(file, "");
+    await using daemon = await startDaemonProcess(`--config=${file}`);
+    const reload = async () => (await daemon.get("/-/reload", { method: "POST" })).text();
+    const told = async () => ((await (await daemon.get("/api/v1/status")).json()) as StatusView).configuration;
+    expect(await told()).toBeUndefined();
+    writeFileSync(file, "checks: { enabled: false }\nlog: { level: error }\n");
+    const reason = "a restart is needed for checks, log";
+    expect(await reload()).toBe(`configuration reloaded in part: ${reason}\n`);
+    // Twice the same is not in force after the second time.
+    expect(await reload()).toBe(`configuration reloaded in part: ${reason}\n`);
+    const { not_in_force_since: since = "", reason: shown } = (await told()) ?? {};
+    expect(shown).toBe(reason);
+    expect(await daemon.page("/")).toMatch(new RegExp(`not in force since [^:]+:\\d\\d:\\d\\d UTC: ${reason}`));
+    writeFileSync(file, "chekcs: {}\n");
+    expect(await reload()).toContain(`unknown key "chekcs"`);
+    expect(await told()).toEqual({ not_in_force_since: since, reason: expect.stringContaining(`"chekcs"`) });
+    writeFileSync(file, "");
+    expect(await reload()).toBe("configuration reloaded\n");
+    expect(await told()).toBeUndefined();
   });
 
   test("SIGHUP reads the configuration again", async () => {

@@ -11,7 +11,7 @@ const options: RouteOptions = {
   statusPage: () => "status page",
   isReady: () => true,
   isLifecycleOpen: false,
-  reload: async () => undefined,
+  reload: async () => ({ needRestart: [] }),
   parts: () => undefined,
 };
 const handler = createRoutes(() => options);

@@ -41,6 +41,14 @@ describe("aami status", () => {
     expect([exitCode, stderr]).toEqual([code, ""]);
   });
 
+  test("what of the file is not in force is told", async () => {
+    const configuration = { not_in_force_since: "2026-11-20T11:00:00.000Z", reason: "a restart is needed for checks" };
+    using daemon = serve(() => Response.json(statusView({ configuration })));
+    expect((await run("status", "--url", daemon.url)).stdout).toContain(
+      "! the configuration file is not in force since 2026-11-20 11:00:00 UTC: a restart is needed for checks\n",
+    );
+  });
+
   test("--json is the answer as it is", async () => {
     using daemon = serve(() => Response.json(critical));
     const { exitCode, stdout } = await run("status", "--json", `--url=${daemon.url}`);
