@@ -5,12 +5,11 @@ import { createNvmlJobs, type NvmlSetup } from "./probe.ts";
 
 /**
  * `aami probe nvml`: the only process that loads the driver's library. It ends when the daemon closes its stdin, and
- * then gives the devices back; a service manager's SIGTERM to the whole group must not come before that.
+ * then gives the devices back.
  */
 export const nvmlProbeCommand: CommandDef = defineCommand({
   meta: { description: "Reads NVIDIA GPUs by libnvidia-ml." },
   run: async () => {
-    process.on("SIGTERM", () => {});
     let close = (): void => {};
     try {
       await serveJobs((setup) => {

@@ -66,8 +66,9 @@ export async function serveJobs(
   createHandlers: (setup: unknown) => JobHandlers | Promise<JobHandlers>,
   { holdResults = false } = {},
 ): Promise<void> {
-  // Ctrl-C goes to every process of the terminal; the daemon decides when its probes end.
-  process.on("SIGINT", () => {});
+  // Ctrl-C goes to every process of the terminal, systemd's SIGTERM to every process of the unit; the daemon, which may
+  // have a page to finish, decides when its probes end.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {});
   const nextRequest = createRequestReader();
   const output = createOutput();
   const first = nextRequest();

@@ -77,6 +77,18 @@ describe("probe pool", () => {
     expect(readFileSync(path, "utf8")).toBe("note x\n");
   });
 
+  test.each(["SIGTERM", "SIGINT"] as const)(
+    "%s for every process of a unit ends none of the pool's",
+    async (signal) => {
+      const pool = openPool();
+      const pid = await pidOf(pool);
+      process.kill(pid, signal);
+      const answers = await Promise.all([pool.run("echo a", "ü", generous), pidOf(pool)]);
+      expect(answers[0].status).toBe("done");
+      expect(answers[1]).toBe(pid);
+    },
+  );
+
   test("a failing job and an unknown one answer with their error", async () => {
     const pool = openPool();
     expect(await pool.run("fail", {}, generous)).toEqual({ status: "failed", error: "as asked" });
