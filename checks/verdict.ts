@@ -2,7 +2,7 @@
 export const statuses = ["ok", "warning", "critical", "unknown"] as const;
 export type Status = (typeof statuses)[number];
 
-/** What to do about it, from the least to the most intrusive. */
+/** What to do about it, from the lightest to the heaviest: of findings that are equally bad the heavier one goes first. */
 export const actions = [
   "none",
   "check_application",
@@ -33,7 +33,7 @@ export interface Verdict {
   readonly status: Status;
   readonly summary: string;
   readonly action: Action;
-  /** The worst first, at most a hundred. Empty when all is well. */
+  /** The worst first, among equals the one with the heavier action; at most a hundred. Empty when all is well. */
   readonly findings: readonly Finding[];
 }
 
@@ -46,9 +46,13 @@ export function worseFirst(a: { readonly status: Status }, b: { readonly status:
   return weight[b.status] - weight[a.status];
 }
 
+function heavierFirst(a: Finding, b: Finding): number {
+  return actions.indexOf(b.action) - actions.indexOf(a.action);
+}
+
 /** `summary` is what to say when there are no findings. */
 export function toVerdict(findings: readonly Finding[], summary: string): Verdict {
-  const sorted = findings.toSorted(worseFirst);
+  const sorted = findings.toSorted((a, b) => worseFirst(a, b) || heavierFirst(a, b));
   const [worst] = sorted;
   if (worst === undefined) return { status: "ok", summary, action: "none", findings: [] };
   const more = sorted.length === 1 ? "" : `; and ${sorted.length - 1} more`;
