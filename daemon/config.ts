@@ -2,6 +2,7 @@ import { type Static, type TObject, type TProperties, Type as t } from "@sinclai
 import { ChecksConfig } from "../checks/config.ts";
 import type { CollectorDefinition } from "../collectors/collector.ts";
 import { collectorDefinitions } from "../collectors/registry.ts";
+import { defaultStateDirectory } from "./control.ts";
 import { ServerConfig } from "./node/config.ts";
 
 /*
@@ -133,7 +134,7 @@ export const DaemonConfig = t.Object(
     collectors: t.Unsafe<Record<string, CollectorSettings>>(CollectorsSection),
     log: LogSection,
     state_directory: t.String({
-      default: "/var/lib/aami",
+      default: defaultStateDirectory,
       pattern: "^/",
       expects: "a path that begins with /",
       description: "Folder of the daemon's own database: identity, checks, results.",

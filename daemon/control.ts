@@ -2,6 +2,8 @@ import { chmodSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describeError, type Logger } from "../runtime/log.ts";
 
+export const defaultStateDirectory = "/var/lib/aami";
+
 /** Below the state directory, which only the daemon's user may enter: root, or who it runs as. */
 const socketName = "control.sock";
 

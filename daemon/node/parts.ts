@@ -112,6 +112,7 @@ function createChecksPart(
   const view = (): ChecksView => ({
     ...(service && { sandbox: toSandboxView(service.sandbox()) }),
     checks: service?.status().map(toCheckView) ?? [],
+    ...(store && { state_directory: config.state_directory }),
     acknowledged: acknowledgements.list().map(toAcknowledgementView),
   });
   const part: DaemonPart = {

@@ -1,8 +1,8 @@
 import type { CommandDef } from "citty";
-import { existsSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { ExitCode, ExitError } from "../../runtime/exit.ts";
 import { errnoOf } from "../../collectors/read.ts";
-import { controlSocketOf } from "../control.ts";
+import { controlSocketOf, defaultStateDirectory } from "../control.ts";
 import type { AcknowledgeAnswer, AcknowledgeRequest } from "./acknowledge.ts";
 import { printable } from "./text.ts";
 
@@ -27,7 +27,7 @@ export const acknowledgeCommand: CommandDef = {
     "state-directory": {
       type: "string",
       description: "State directory of the daemon",
-      default: "/var/lib/aami",
+      default: defaultStateDirectory,
       valueHint: "DIR",
     },
   },
@@ -56,20 +56,22 @@ async function ask(stateDirectory: string, request: AcknowledgeRequest): Promise
   const unix = controlSocketOf(stateDirectory);
   let response: Response;
   try {
-    if (!existsSync(unix))
-      throw Object.assign(new Error("there is no such socket, or you may not look"), { code: "ENOENT" });
+    accessSync(unix, constants.W_OK);
     const init = { method: "POST", body: JSON.stringify(request), signal: AbortSignal.timeout(timeoutMs), unix };
     response = await fetch("http://daemon/acknowledge", init);
   } catch (error) {
-    const remedy = errnoOf(error) === "ENOENT" ? "run this as root, with the daemon running" : "is the daemon running?";
-    throw new ExitError(ExitCode.unreachable, `no answer from ${unix}: ${remedy} (--state-directory)`, {
-      cause: error,
-    });
+    throw new ExitError(ExitCode.unreachable, `no answer from ${unix}: ${remedyFor(errnoOf(error))}`, { cause: error });
   }
   const body: unknown = await response.json();
   if (response.ok) return body as AcknowledgeAnswer;
   const { message } = body as { readonly message?: string };
   throw new ExitError(ExitCode.failure, message ?? `the daemon answers with ${response.status}`);
+}
+
+function remedyFor(errno: string | undefined): string {
+  if (errno === "EACCES" || errno === "EPERM") return "permission denied, run this as root or as the daemon's user";
+  const question = "is the daemon running, or has it another state directory? (--state-directory)";
+  return errno === "ENOENT" || errno === "ENOTDIR" ? `no such socket: ${question}` : question;
 }
 
 function render(

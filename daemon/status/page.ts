@@ -6,12 +6,12 @@ import { describeFleet } from "./fleet.ts";
 import { Html, html } from "./html.ts";
 import css from "./style.css" with { type: "text" };
 import {
+  acknowledgeHint,
   type ChecksView,
   type CheckView,
   type CollectorView,
   describeConfiguration,
   type EventView,
-  hasHappened,
   isJudged,
   type JudgedCheck,
   listProblems,
@@ -49,7 +49,7 @@ export function renderStatusPage(view: StatusView, { telemetryPath }: { readonly
           <p>AAMI node daemon ${version["version"]}, up for ${since(startedAt, nowMs)}; as of ${toClock(now)}</p>
         </header>
         ${banner(view, problems)} ${configurationSection(view)} ${fleetSection(view, nowMs)}
-        ${problems.map((problem) => card(problem, nowMs))} ${stuckSection(stuck)} ${sandboxSection(view)}
+        ${problems.map((problem) => card(problem, checks, nowMs))} ${stuckSection(stuck)} ${sandboxSection(view)}
         ${collectorSection(collectors)} ${checkSection(checks.checks, nowMs)}
         ${acknowledgedSection(checks.acknowledged, nowMs)} ${eventSection(events, nowMs)}
         <footer>
@@ -106,10 +106,11 @@ function fleetSection({ node }: StatusView, nowMs: number): Html | undefined {
   </ul>`;
 }
 
-function card(problem: JudgedCheck, nowMs: number): Html {
+function card(problem: JudgedCheck, checks: ChecksView, nowMs: number): Html {
   const { name, status, since: began = "", summary = "", findings = [] } = problem;
   const shown = findings.slice(0, findingsShown).map((finding) => html`<li>${toLine(finding, status)}</li>`);
   const more = findings.length - shown.length;
+  const hint = acknowledgeHint(problem, checks);
   const todo = toAdvice(problem).map(
     ({ action, about }) => html`<p><b>What to do${about && ` about ${about}`}:</b> ${actionTexts[action]}</p>`,
   );
@@ -126,9 +127,7 @@ function card(problem: JudgedCheck, nowMs: number): Html {
           </ul>`
     }
     ${more > 0 ? html`<p class="dim">and ${more} more, see <a href="/api/v1/status">the JSON</a></p>` : undefined}
-    ${todo}
-    ${hasHappened(problem) ? html`<p class="dim">Dealt with? <code>aami acknowledge ${name}</code></p>` : undefined}
-    ${explanation(name)}
+    ${todo} ${hint && html`<p class="dim">Dealt with? <code>${hint}</code></p>`} ${explanation(name)}
   </article>`;
 }
 

@@ -2,9 +2,10 @@ import { duration } from "../../checks/builtin/builtin.ts";
 import { actionTexts } from "../../checks/catalogue/catalogue.ts";
 import { describeFleet } from "./fleet.ts";
 import {
+  acknowledgeHint,
   type CheckView,
+  type ChecksView,
   describeConfiguration,
-  hasHappened,
   isJudged,
   listProblems,
   type StatusView,
@@ -26,7 +27,7 @@ export function renderStatusText(view: StatusView, { all }: { readonly all: bool
     ...(configuration === undefined ? [] : [`! ${describeConfiguration(configuration)}`]),
     ...describeFleet(view.node, nowMs).map(({ text, isProblem }) => `${isProblem ? "! " : ""}${text}`),
     "",
-    ...problems.flatMap((problem) => describeProblem(problem, nowMs)),
+    ...problems.flatMap((problem) => describeProblem(problem, view.checks, nowMs)),
   ];
   for (const { job, step, pid, duration_seconds: seconds } of stuck) {
     lines.push(`stuck: ${job} in ${step}, process ${pid}, for ${duration(seconds)}`);
@@ -37,7 +38,11 @@ export function renderStatusText(view: StatusView, { all }: { readonly all: bool
   return `${printable(lines.join("\n")).trimEnd()}\n`;
 }
 
-function describeProblem(problem: CheckView & { readonly status: string }, nowMs: number): string[] {
+function describeProblem(
+  problem: CheckView & { readonly status: string },
+  checks: ChecksView,
+  nowMs: number,
+): string[] {
   const { name, status, since = "", summary = "", findings = [] } = problem;
   const lines = findings.slice(0, findingsShown).map((finding) => {
     const label = finding.status === status ? "" : `${finding.status}: `;
@@ -46,7 +51,8 @@ function describeProblem(problem: CheckView & { readonly status: string }, nowMs
   if (lines.length === 0) lines.push(`  - ${summary === "" ? "the check gave no reason" : summary}`);
   if (findings.length > findingsShown) lines.push(`  - and ${findings.length - findingsShown} more, see --json`);
   const actions = toAdvice(problem).map(({ action, about }) => `  > ${about && `${about}: `}${actionTexts[action]}`);
-  const after = hasHappened(problem) ? [`  > Dealt with? aami acknowledge ${name} --note TEXT`] : [];
+  const hint = acknowledgeHint(problem, checks);
+  const after = hint === undefined ? [] : [`  > Dealt with? ${hint}`];
   return [`${status.toUpperCase()} ${name}, for ${age(since, nowMs)}`, ...lines, ...actions, ...after, ""];
 }
 

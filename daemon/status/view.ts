@@ -6,6 +6,7 @@ import { type Action, type Finding, type Status, worseFirst } from "../../checks
 import type { HardwareEvent } from "../../collectors/events.ts";
 import type { StuckJob } from "../../collectors/probe/abandonment.ts";
 import { buildInfo } from "../../runtime/version.ts";
+import { defaultStateDirectory } from "../control.ts";
 import type { NodeView } from "../node/status.ts";
 import type { SlotStatus } from "../scrape/slot.ts";
 
@@ -37,6 +38,8 @@ export interface ConfigurationView {
 export interface ChecksView {
   readonly sandbox?: SandboxView;
   readonly checks: readonly CheckView[];
+  /** Where the daemon takes acknowledgements; absent where it keeps no state. */
+  readonly state_directory?: string;
   /** What operators have dealt with, the newest first. */
   readonly acknowledged?: readonly AcknowledgementView[];
 }
@@ -283,9 +286,14 @@ export function toAdvice({ action = "none", findings = [] }: CheckView): Advice[
   });
 }
 
-/** Whether there is something that can be acknowledged. */
-export function hasHappened({ findings = [] }: CheckView): boolean {
-  return findings.some(({ at }) => at !== undefined);
+/** What to type when it has been dealt with; undefined where there is nothing to acknowledge, or nobody who takes it. */
+export function acknowledgeHint(
+  { name, findings = [] }: CheckView,
+  { state_directory: directory }: ChecksView,
+): string | undefined {
+  if (directory === undefined || findings.every(({ at }) => at === undefined)) return undefined;
+  const option = directory === defaultStateDirectory ? "" : ` --state-directory ${Bun.$.escape(directory)}`;
+  return `aami acknowledge ${name} --note TEXT${option}`;
 }
 
 function round(seconds: number): number {

@@ -3,6 +3,7 @@ import { closeSync, constants, mkdirSync, openSync, statSync, writeSync } from "
 import { uptime } from "node:os";
 import type { StatusView } from "../../daemon/status/view.ts";
 import { ensureBinary } from "../../scripts/binary.ts";
+import { isRoot } from "../../scripts/system-packages.ts";
 import { type RunningDaemon, startDaemon } from "../harness/daemon.ts";
 import { waitFor } from "../harness/wait.ts";
 import { createWorkspace, type Workspace } from "../harness/workspace.ts";
@@ -73,6 +74,8 @@ test("an Xid that was dealt with goes, stays away over a restart, and comes back
     kernelLog.xid(79);
     await waitForXid(daemon, 79);
 
+    const hint = `aami acknowledge gpu_xid --note TEXT --state-directory ${workspace.file("state")}`;
+    expect(await daemon.page("/")).toContain(`<code>${hint}</code>`);
     const done = await aami(workspace, "acknowledge", "gpu_xid", "--note", "GPU replaced");
     expect(done.stderr).toBe("");
     expect(done.stdout).toStartWith("acknowledged: GPU 0000:3b:00: Xid 79, GPU has fallen off the bus;");
@@ -132,5 +135,14 @@ test("nobody does it over the network or without rights", async () => {
   }
   const alone = await aami(workspace, "acknowledge", "gpu_xid");
   expect(alone.exitCode).toBe(2);
-  expect(alone.stderr).toContain("run this as root, with the daemon running");
+  expect(alone.stderr).toContain("no such socket: is the daemon running, or has it another state directory?");
+});
+
+test("whoever may not look into the state directory is told so", async () => {
+  using workspace = createWorkspace();
+  mkdirSync(workspace.file("state"), { mode: 0 });
+  const withoutRights = isRoot() ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] : [];
+  const command = [...withoutRights, await ensureBinary(), "acknowledge", "x"];
+  const { exitCode, stderr } = Bun.spawnSync([...command, "--state-directory", workspace.file("state")]);
+  expect([exitCode, stderr.toString()]).toEqual([2, expect.stringContaining("permission denied, run this as root")]);
 });

@@ -224,6 +224,20 @@ CRITICAL gpu_xid, for 5 min
 `);
   });
 
+  test.each([
+    ["/var/lib/aami", "  > Dealt with? aami acknowledge gpu_xid --note TEXT\n"],
+    ["/srv/a b", '  > Dealt with? aami acknowledge gpu_xid --note TEXT --state-directory "/srv/a b"\n'],
+    [undefined, undefined],
+  ])("says how to acknowledge what a daemon with its state in %s has found", (directory, hint) => {
+    const xid = { status: "critical", subject: "GPU 0000:3b:00", summary: "Xid 79", action: "reboot" } as const;
+    const checks = [
+      checkView("gpu_xid", { status: "critical", findings: [{ ...xid, at: "2026-11-20T11:55:00.000Z" }] }),
+    ];
+    const state = directory === undefined ? {} : { state_directory: directory };
+    const text = renderStatusText(statusView({ status: "critical", checks: { checks, ...state } }), { all: false });
+    expect(text.split(/^(?=  > Dealt)/m)[1]?.trimEnd()).toBe(hint?.trimEnd());
+  });
+
   test("--all has the rest", () => {
     const view = statusView({
       checks: { checks: [checkView("mounts"), checkView("gpu_xid", { status: "absent", summary: "no NVIDIA GPU" })] },
