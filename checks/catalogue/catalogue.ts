@@ -29,7 +29,7 @@ function parseRow(row: string): [number, ErrorCode] {
 export const actionTexts: Readonly<Record<Action, string>> = {
   none: "Nothing needs to be done.",
   check_application:
-    "Look at the job that ran there: its log, its kernel, its memory accesses. The hardware is not suspected.",
+    "Look at the job that ran there: its log, its kernel, its memory accesses. The node itself can go on.",
   check_configuration: "Look at the configuration of the node: services, drivers, versions, settings.",
   check_network: "Look at the link: cable, transceiver, switch port, and the other end.",
   check_storage: "Look at the file server or the disk behind it.",

@@ -10,12 +10,13 @@ export interface NvlinkRule extends Pick<ErrorCode, "code" | "level" | "action">
   readonly subcode: number;
   /** Where to look; empty when the catalogue names nothing. */
   readonly hint: string;
+  /** Of the second word: a sub-code may mean one thing with one of them and another with the next. */
+  readonly statuses: readonly number[];
 }
 
 interface Row extends NvlinkRule {
   readonly firstLayout: number;
   readonly secondLayout: number;
-  readonly statuses: readonly number[];
 }
 
 const rows: readonly Row[] = nvlinkTable.trim().split("\n").map(parseRow);

@@ -20,15 +20,17 @@ export const explainCommand: CommandDef = {
 };
 
 /** Throws ExitError for what there is nothing to say about. */
-export function explain(what: string, code: string | undefined): string {
-  if (what === "xid") return explainCode("Xid", xids, code);
-  if (what === "sxid") return explainCode("SXid", sxids, code);
+export function explain(asked: string, number: string | undefined): string {
+  const [, kind, code = number] = /^(s?xid)[ -]?(\d+)?$/i.exec(asked) ?? [];
+  if (kind?.toLowerCase() === "xid") return explainCode("Xid", xids, code);
+  if (kind?.toLowerCase() === "sxid") return explainCode("SXid", sxids, code);
+  const what = asked.toLowerCase();
   const check = builtinChecks.find(({ name }) => name === what);
   if (check === undefined) {
     const names = builtinChecks.map(({ name }) => name);
     const near = closest(what, ["xid", "sxid", ...names]);
     const hint = near === undefined ? `known: xid, sxid, ${names.join(", ")}` : `did you mean ${near}?`;
-    throw new ExitError(ExitCode.usage, `nothing is known about "${what}"; ${hint}`);
+    throw new ExitError(ExitCode.usage, `nothing is known about "${asked}"; ${hint}`);
   }
   const { name, description, explanation, parameters, source } = check;
   const listed = Object.entries(parameters.properties).map(([key, property]) => {
@@ -49,6 +51,18 @@ const levels: Readonly<Record<ErrorCode["level"], string>> = {
   critical: "Critical: the GPU or the fabric is not usable until something is done.",
 };
 
+const levelOfLinks =
+  "How bad it is, and what to do, depends on the unit and the sub-code that the line names: see below.";
+
+/** What a title does not tell. */
+const notes: Readonly<Record<number, string>> = {
+  94:
+    "The memory of the GPU had an uncorrectable ECC error, which was contained: only the jobs that used that memory end, " +
+    "others go on. The driver takes the bad row out of use at the next reset of the GPU: reset it when it is idle, and see " +
+    "the check gpu_memory for whether it has spare rows left.",
+  95: "The memory of the GPU had an uncorrectable ECC error that was not contained: every job on the GPU may have bad data.",
+};
+
 function explainCode(kind: "Xid" | "SXid", table: ReadonlyMap<number, ErrorCode>, text: string | undefined): string {
   if (text === undefined || !/^\d+$/.test(text)) {
     throw new ExitError(
@@ -61,6 +75,7 @@ function explainCode(kind: "Xid" | "SXid", table: ReadonlyMap<number, ErrorCode>
     throw new ExitError(ExitCode.failure, unknownCode(kind, table, Number(text)));
   }
   const { code, level, action, mnemonic, title } = known;
+  const links = kind === "Xid" ? explainLinks(code) : [];
   const check = kind === "Xid" ? "gpu_xid" : "nvswitch_sxid";
   const source =
     kind === "Xid"
@@ -70,14 +85,15 @@ function explainCode(kind: "Xid" | "SXid", table: ReadonlyMap<number, ErrorCode>
     `${kind} ${code}: ${title}${mnemonic === "" ? "" : ` (${mnemonic})`}`,
     "",
     wrap(source),
-    wrap(levels[level]),
+    wrap(links.length === 0 ? levels[level] : levelOfLinks),
+    ...(kind === "Xid" && code in notes ? [wrap(notes[code] ?? "")] : []),
     "",
-    `What to do (${action}):`,
+    `What to do (${action})${links.length === 0 ? "" : " where the line has none of the sub-codes below"}:`,
     wrap(actionTexts[action]),
     ...(action === "reset_gpu" || action === "reboot"
       ? ["", wrap("If it has come back after two reboots, have the hardware looked at instead.")]
       : []),
-    ...(kind === "Xid" ? explainLinks(code) : []),
+    ...links,
     "",
     `See also: aami explain ${check}`,
   ].join("\n");
@@ -98,10 +114,14 @@ function unknownCode(kind: "Xid" | "SXid", table: ReadonlyMap<number, ErrorCode>
 
 /** What the sub-codes of an NVLink's error ask for, which goes before the code's own action. */
 function explainLinks(code: number): string[] {
-  const lines = nvlinkRulesOf(code).map(({ unit, subcode, level, action, hint }) => {
-    return `  ${unit} ${subcode}: ${level}, ${action}${hint && ` (${hint})`}`;
+  const rules = nvlinkRulesOf(code);
+  const lines = rules.map(({ unit, subcode, statuses, level, action, hint }) => {
+    const isOnly = rules.filter((other) => other.unit === unit && other.subcode === subcode).length === 1;
+    const words = statuses.map((status) => `0x${status.toString(16).padStart(8, "0")}`).join(", ");
+    return `  ${unit} ${subcode}${isOnly ? "" : `, error status ${words}`}: ${level}, ${action}${hint && ` (${hint})`}`;
   });
-  return lines.length === 0 ? [] : ["", "By unit and sub-code, where the line names them:", ...new Set(lines)];
+  const head = "By unit and sub-code, and the error status (the second word in brackets) where one has two meanings:";
+  return lines.length === 0 ? [] : ["", head, ...new Set(lines)];
 }
 
 const catalogueUrl = "https://docs.nvidia.com/deploy/xid-errors/";

@@ -120,6 +120,7 @@ describe("aami explain", () => {
   test.each([
     ["xid", "79", ["Xid 79: GPU has fallen off the bus", "What to do (reboot):", "after two reboots"]],
     ["xid", "31", ["Xid 31: GPU memory page fault", "No reason to touch the node", "check_application"]],
+    ["xid", "94", ["The memory of the GPU had an uncorrectable ECC error", "check_application"]],
     ["sxid", "20034", ["SXid 20034: LTSSM Fault Up", "What to do (reboot):"]],
     ["mounts", undefined, ["mounts: Mounts that hang", "checks.builtin.mounts", "ignore ([])"]],
   ] as const)("%s %s", (what, code, expected) => {
@@ -132,6 +133,26 @@ describe("aami explain", () => {
     expect(text).toContain("NETIR_LINK_DOWN 4: critical, inspect_hardware (suspect the signal of the link)\n");
     expect(explain("xid", "79")).not.toContain("sub-code");
   });
+
+  test("a sub-code with two meanings is listed with what tells them apart, and nothing is listed twice", () => {
+    const text = explain("xid", "149");
+    expect(text).toContain("NETIR_MFDE_EVENT 0, error status 0x00000003: info, none\n");
+    expect(text).not.toContain("A warning:");
+    for (const code of [144, 145, 146, 147, 148, 149, 150]) {
+      const named = explain("xid", String(code))
+        .split("\n")
+        .flatMap((line) => /^ {2}([^:]+):/.exec(line)?.[1] ?? []);
+      expect(named.length).toBeGreaterThan(0);
+      expect(new Set(named).size).toBe(named.length);
+    }
+  });
+
+  test.each([
+    ["XID", "79"],
+    ["xid79", undefined],
+    ["Xid 79", undefined],
+    ["XID-79", undefined],
+  ])("%s %s is understood", (what, code) => expect(explain(what, code)).toBe(explain("xid", "79")));
 
   test("every code and every check has an explanation", () => {
     for (const code of xids.keys()) expect(explain("xid", String(code))).toContain("What to do");

@@ -220,7 +220,7 @@ CRITICAL gpu_xid, for 5 min
   - GPU 0000:3b:00: Xid 79, GPU has fallen off the bus
   - warning: GPU 0000:4c:00: Xid 94
   > GPU 0000:3b:00: Drain the node and reboot it.
-  > GPU 0000:4c:00: Look at the job that ran there: its log, its kernel, its memory accesses. The hardware is not suspected.
+  > GPU 0000:4c:00: Look at the job that ran there: its log, its kernel, its memory accesses. The node itself can go on.
 `);
   });
 
