@@ -11,7 +11,7 @@ import { selfCommand } from "../../runtime/self.ts";
 import { buildInfo } from "../../runtime/version.ts";
 import type { DaemonConfig } from "../config.ts";
 import { createAcknowledgeDesk } from "../status/acknowledge.ts";
-import { type ControlSocket, openControlSocket } from "../control.ts";
+import { type ControlSocket, defaultStateDirectory, openControlSocket } from "../control.ts";
 import { type ChecksView, toAcknowledgementView, toCheckView, toEventView, toSandboxView } from "../status/view.ts";
 import type { DaemonPart } from "../part.ts";
 import { takeInventory } from "./inventory.ts";
@@ -73,16 +73,18 @@ function createEventsPart(events: EventLog): DaemonPart {
   };
 }
 
-/** A daemon without a server is an exporter that needs no file: it uses a state directory only if it is given one. */
+/**
+ * A daemon without a server is an exporter that needs no file: the default state directory it uses if it is there and
+ * free. One that somebody has named it must get.
+ */
 function openStore({ config, log }: PartsOptions): NodeStore | undefined {
   const { server, state_directory: directory } = config;
   if (!server && !existsSync(directory)) return undefined;
   try {
     return openNodeStore({ directory, log, programVersion: buildInfo.version });
   } catch (error) {
-    const isNeeded =
-      server !== undefined || !(error instanceof ExitError) || error.exitCode === ExitCode.badConfiguration;
-    if (isNeeded) throw error;
+    const isNeeded = server !== undefined || directory !== defaultStateDirectory;
+    if (isNeeded || !(error instanceof ExitError) || error.exitCode === ExitCode.badConfiguration) throw error;
     log.warn("state is not used, results of checks will not survive a restart", { reason: error.message });
     return undefined;
   }

@@ -57,6 +57,18 @@ test("--check-config accepts a good file", async () => {
   expect(exitCode).toBe(0);
 });
 
+test.each([
+  ["that stands alone", {}],
+  ["with a control server", { server: nobody }],
+])("a second daemon %s on the same state directory ends with 1", async (_what, config) => {
+  using workspace = createWorkspace();
+  mkdirSync(workspace.file("state"));
+  await using _first = await startDaemon({ workspace, config });
+  const { exitCode, stderr } = await aami("daemon", "--config", workspace.file("daemon.yaml"));
+  expect(exitCode).toBe(1);
+  expectOneLine(stderr, /state\.db is in use by another aami process: one daemon per state directory/);
+});
+
 test("a server file with an unknown key ends with 78", async () => {
   using workspace = createWorkspace();
   const file = workspace.file("server.yaml");
