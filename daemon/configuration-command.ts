@@ -1,3 +1,4 @@
+import { dlopen } from "bun:ffi";
 import { type CommandDef, defineCommand } from "citty";
 import { ExitCode, ExitError } from "../runtime/exit.ts";
 import { describeError, silentLogger } from "../runtime/log.ts";
@@ -7,11 +8,29 @@ import type { ConfigurationAnswer, LoadedConfig } from "./configuration.ts";
 import { parseListenAddress } from "./http/address.ts";
 import { openWebConfigFile } from "./web/open.ts";
 
-/** `aami configuration ARGS`: says as JSON what the arguments of `aami daemon` and the configuration file ask for. */
+/**
+ * `aami configuration PID ARGS`: says as JSON what the arguments of `aami daemon` and the configuration file ask for.
+ * The process PID started it, and it ends with that one.
+ */
 export const configurationCommand: CommandDef = defineCommand({
   meta: { name: "configuration", description: "Reads the daemon's flags and configuration file.", hidden: true },
-  run: async ({ rawArgs }) => void process.stdout.write(JSON.stringify(await answer(rawArgs))),
+  run: async ({ rawArgs }) => {
+    const [parent, ...argv] = rawArgs;
+    dieWith(Number(parent));
+    process.stdout.write(JSON.stringify(await answer(argv)));
+  },
 });
+
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9;
+
+/** Whatever ends the process that started this one: a file that hangs would keep this one for ever. */
+function dieWith(parent: number): void {
+  const { symbols } = dlopen("libc.so.6", { prctl: { args: ["i32", "u64"], returns: "i32" } });
+  symbols.prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // It may have ended before the kernel was asked.
+  if (process.ppid !== parent) throw new ExitError(ExitCode.failure, "nobody waits for the configuration");
+}
 
 async function answer(argv: readonly string[]): Promise<ConfigurationAnswer> {
   try {

@@ -33,21 +33,17 @@ const deadlineMs = 30_000;
 
 /**
  * Reads flags and configuration file in a process of its own. What that takes (schemas, YAML, the code of every
- * collector) is a tenth of the daemon's memory if it does it itself, and a file on a mount that hangs would hang it.
+ * collector) is a tenth of the memory of a daemon that does it itself, and a file on a mount that hangs would hang it.
+ * The process ends with this one, however that ends.
  */
 export async function readConfiguration(argv: readonly string[]): Promise<Configuration> {
-  const command = selfCommand("configuration", ...argv);
+  const command = selfCommand("configuration", String(process.pid), ...argv);
   const child = Bun.spawn(command, { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
   const late = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => late.resolve(undefined), deadlineMs);
-  const kill = (): void => child.kill("SIGKILL");
-  process.once("exit", kill);
-  const text = await Promise.race([child.stdout.text(), late.promise]).finally(() => {
-    clearTimeout(timer);
-    process.off("exit", kill);
-  });
+  const text = await Promise.race([child.stdout.text(), late.promise]).finally(() => clearTimeout(timer));
   if (text === undefined) {
-    kill();
+    child.kill("SIGKILL");
     child.unref();
     throw new ExitError(ExitCode.failure, `the configuration could not be read within ${deadlineMs / 1000} s`);
   }

@@ -1,31 +1,32 @@
 import { type CommandDef, defineCommand } from "citty";
 import { createLogger } from "../runtime/log.ts";
 import { buildInfo } from "../runtime/version.ts";
-import type { Daemon } from "./app.ts";
 import { type LoadedConfig, readConfiguration } from "./configuration.ts";
 
 /** `aami daemon`. Reads its arguments itself, because node_exporter's command line is not citty's. */
 export const daemonCommand: CommandDef = defineCommand({
   meta: { name: "daemon", description: "Collect, serve metrics and run checks on this node." },
   run: async ({ rawArgs }) => {
+    // A HUP that comes while the daemon is still starting has nothing to reload, and must not end it either.
+    process.on("SIGHUP", ignore);
     const configuration = await readConfiguration(rawArgs);
     if (configuration.action === "run") return runUntilSignal(configuration.loaded, rawArgs);
     process.stdout.write(`${configuration.text}\n`);
   },
 });
 
+function ignore(): void {}
+
 async function runUntilSignal(loaded: LoadedConfig, argv: readonly string[]): Promise<void> {
   const { promise: asked, resolve: ask } = Promise.withResolvers<string>();
   process.on("SIGTERM", ask);
   process.on("SIGINT", ask);
-  // A HUP that comes while the daemon is still starting has nothing to reload, and must not end it either.
-  let daemon: Daemon | undefined;
-  process.on("SIGHUP", () => void daemon?.reload());
   const { level, format } = loaded.config.log;
   const log = createLogger({ level, format });
   log.info("starting", { version: buildInfo.version, revision: buildInfo.revision, pid: process.pid });
   const { startDaemon } = await import("./app.ts");
-  daemon = await startDaemon({ loaded, load: () => loadAgain(argv), log });
+  const daemon = await startDaemon({ loaded, load: () => loadAgain(argv), log });
+  process.on("SIGHUP", () => void daemon.reload());
   const signal = await asked;
   log.info("stopping", { signal });
   await daemon.stop();

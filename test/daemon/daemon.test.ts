@@ -206,6 +206,22 @@ describe("the life of the daemon", () => {
     await gone(children);
   });
 
+  test.each(["SIGTERM", "SIGINT", "SIGKILL"] as const)(
+    "%s while a configuration file hangs the start leaves no process behind",
+    async (signal) => {
+      const file = join(folder, `hangs-at-${signal}.yaml`);
+      Bun.spawnSync(["mkfifo", file]);
+      const daemon = Bun.spawn(selfCommand("daemon", `--config=${file}`));
+      const reader = await waitFor("the process that reads the file", () => childThatOpensFifo(daemon.pid));
+      // Ignored: nothing is to be reloaded yet.
+      daemon.kill("SIGHUP");
+      daemon.kill(signal);
+      await daemon.exited;
+      expect(daemon.signalCode).toBe(signal);
+      await gone([reader]);
+    },
+  );
+
   test("a port in use is one line that names who has it, and exit code 1", async () => {
     using holder = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("") });
     const address = `127.0.0.1:${holder.port}`;
@@ -237,6 +253,11 @@ describe("the life of the daemon", () => {
 function childrenOf(pid: number): number[] {
   const { stdout } = Bun.spawnSync(["cat", `/proc/${pid}/task/${pid}/children`]);
   return stdout.toString().trim().split(/\s+/).filter(Boolean).map(Number);
+}
+
+/** A process that waits in open(2) of a FIFO has begun to read. */
+function childThatOpensFifo(pid: number): number | undefined {
+  return childrenOf(pid).find((child) => readFileSync(`/proc/${child}/wchan`, "utf8") === "wait_for_partner");
 }
 
 async function gone(pids: readonly number[]): Promise<void> {
