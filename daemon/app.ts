@@ -10,6 +10,7 @@ import { createRoutes, type RouteOptions } from "./http/routes.ts";
 import { createHeapKeeper } from "./heap-keeper.ts";
 import { createInstrumentation } from "./instrumentation.ts";
 import { type Endpoint, openParts } from "./node/parts.ts";
+import { oneAtATime } from "./one-at-a-time.ts";
 import { createProcessSource } from "./process-metrics.ts";
 import { describeReload, listNeedRestart, type Reload } from "./reload.ts";
 import { createReadings } from "./scrape/readings.ts";
@@ -52,7 +53,6 @@ export async function startDaemon({ loaded, load, log, environment = process.env
   const manager = connectServiceManager(environment, log);
   let ready = false;
   let stopped = false;
-  let reloading: Promise<Reload> = Promise.resolve({ needRestart: [] });
   let notInForce: ConfigurationView | undefined;
 
   const pageSources = (): PageSource[] => {
@@ -110,19 +110,16 @@ export async function startDaemon({ loaded, load, log, environment = process.env
     },
   });
 
-  /** One after the other: of two that overlap the later one has read the newer file. */
-  const reload = (): Promise<Reload> => {
-    reloading = reloading.then(reloadOnce).then((outcome) => {
-      const reason = describeReload(outcome);
-      const since = notInForce?.not_in_force_since ?? new Date().toISOString();
-      notInForce = reason === undefined ? undefined : { not_in_force_since: since, reason };
-      return outcome;
-    });
-    return reloading;
-  };
-
   const stopping: Reload = { problem: "the daemon is stopping", needRestart: [] };
-  const reloadOnce = async (): Promise<Reload> => {
+  const reload = oneAtATime(async (): Promise<Reload> => {
+    const outcome = await loadAndApply();
+    const reason = describeReload(outcome);
+    const since = notInForce?.not_in_force_since ?? new Date().toISOString();
+    notInForce = reason === undefined ? undefined : { not_in_force_since: since, reason };
+    return outcome;
+  });
+
+  const loadAndApply = async (): Promise<Reload> => {
     if (stopped) return stopping;
     manager.notify("RELOADING=1");
     try {
