@@ -44,6 +44,7 @@ export async function listenTls(options: TlsListenOptions): Promise<Listener> {
   const { tls, http2 } = source.current();
   if (tls === undefined) throw new Error("the web configuration has no tls_server_config");
   let active: TlsOptions = tls;
+  let seen: TlsOptions = tls;
   const server = createSecureServer({
     ...active.context,
     allowHTTP1: true,
@@ -54,7 +55,8 @@ export async function listenTls(options: TlsListenOptions): Promise<Listener> {
   });
   const refresh = (): void => {
     const latest = currentTls(source);
-    if (latest === undefined || latest === active) return;
+    if (latest === undefined || latest === seen) return;
+    seen = latest;
     if (latest.clients.request !== active.clients.request) {
       log.error("client_auth_type cannot be changed while running, restart the daemon");
       return;

@@ -7,7 +7,7 @@ import { connect } from "node:tls";
 import { guard } from "../../../daemon/web/guard.ts";
 import { listenTls, type TlsListenOptions } from "../../../daemon/web/tls-listener.ts";
 import { openWebConfigSource } from "../../../daemon/web/web-config-source.ts";
-import { silentLogger } from "../../../runtime/log.ts";
+import { createLogger, silentLogger } from "../../../runtime/log.ts";
 import { waitFor } from "../../harness/wait.ts";
 import { createCertificates } from "./certificates.ts";
 
@@ -137,6 +137,17 @@ test("a replaced certificate is used for the next connection", async () => {
     await get(listener.url);
     return (await handshake(listener.port)).name === "renewed";
   });
+});
+
+test("a setting that needs a restart is told once, not at every request", async () => {
+  const lines: string[] = [];
+  const log = createLogger({ write: (line) => void lines.push(line) });
+  await using listener = await listen(server, { log });
+  writeFileSync(listener.file, `${server}  client_auth_type: RequestClientCert\n`);
+  const complaints = (): string[] => lines.filter((line) => line.includes("client_auth_type"));
+  await waitFor("the complaint", async () => (await get(listener.url)).ok && complaints().length > 0);
+  for (let request = 0; request < 3; request++) await (await get(listener.url)).text();
+  expect(complaints()).toHaveLength(1);
 });
 
 test("clients are asked for their certificate after the server's was replaced too", async () => {
