@@ -31,7 +31,7 @@ export const statusCommand: CommandDef = {
     const text = await fetchStatus(url, { user: textOf(user), passwordFile: textOf(args["password-file"]) });
     const view = parseStatus(text, url);
     process.stdout.write(json === true ? `${text.trimEnd()}\n` : renderStatusText(view, { all: all === true }));
-    if (view.status !== "ok") throw new ExitError(ExitCode.failure, "");
+    if (view.status !== "ok" && view.status !== "absent") throw new ExitError(ExitCode.failure, "");
   },
 };
 

@@ -11,10 +11,12 @@ import {
   type CheckView,
   type CollectorView,
   describeConfiguration,
+  describeNothingJudged,
   type EventView,
   isJudged,
   type JudgedCheck,
   listProblems,
+  type NodeStatus,
   type StatusView,
   type StuckView,
   toAdvice,
@@ -61,14 +63,15 @@ export function renderStatusPage(view: StatusView, { telemetryPath }: { readonly
     </html> `.text;
 }
 
-const titles: Readonly<Record<Status, string>> = {
+const titles: Readonly<Record<NodeStatus, string>> = {
+  absent: "Nothing judged",
   ok: "OK",
   warning: "Warning",
   critical: "Critical",
   unknown: "Unknown",
 };
 
-function titleOf(status: Status): string {
+function titleOf(status: NodeStatus): string {
   return titles[status];
 }
 
@@ -81,7 +84,9 @@ function banner({ status, checks: { checks } }: StatusView, problems: readonly J
   });
   const text =
     judged === 0
-      ? "No check has run yet"
+      ? status === "absent"
+        ? describeNothingJudged(checks)
+        : "No check has run yet"
       : problems.length === 0
         ? `All ${judged} checks are well`
         : `${counts.join(", ")} of ${judged} checks`;

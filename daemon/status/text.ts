@@ -6,6 +6,7 @@ import {
   type CheckView,
   type ChecksView,
   describeConfiguration,
+  describeNothingJudged,
   isJudged,
   listProblems,
   type StatusView,
@@ -22,7 +23,9 @@ export function renderStatusText(view: StatusView, { all }: { readonly all: bool
   const problems = listProblems(checks.checks);
   const judged = checks.checks.filter(isJudged).length;
   const lines = [
-    `${hostname}: ${status}, ${problems.length} of ${judged} checks not ok`,
+    status === "absent"
+      ? `${hostname}: ${describeNothingJudged(checks.checks)}`
+      : `${hostname}: ${status}, ${problems.length} of ${judged} checks not ok`,
     `aami ${version["version"]}, up for ${age(startedAt, nowMs)}`,
     ...(configuration === undefined ? [] : [`! ${describeConfiguration(configuration)}`]),
     ...describeFleet(view.node, nowMs).map(({ text, isProblem }) => `${isProblem ? "! " : ""}${text}`),

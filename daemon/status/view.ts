@@ -13,8 +13,8 @@ import type { SlotStatus } from "../scrape/slot.ts";
 /** The answer of GET /api/v1/status. Keys are snake_case with units, times ISO 8601; what is not known is absent. */
 export interface StatusView {
   readonly hostname: string;
-  /** The worst of the checks that have something to judge. */
-  readonly status: Status;
+  /** The worst of the checks that have something to judge; `absent` where none has, `unknown` before the first has run. */
+  readonly status: NodeStatus;
   readonly now: string;
   readonly started_at: string;
   readonly ready: boolean;
@@ -29,6 +29,8 @@ export interface StatusView {
   readonly configuration?: ConfigurationView;
   readonly events: readonly EventView[];
 }
+
+export type NodeStatus = Status | "absent";
 
 export interface ConfigurationView {
   readonly not_in_force_since: string;
@@ -250,10 +252,15 @@ export function isJudged(check: CheckView): check is JudgedCheck {
   return check.status !== undefined && check.status !== "absent";
 }
 
-/** The worst of them; a node without a single verdict says nothing about itself. */
-export function overallStatus(checks: readonly CheckView[]): Status {
+/** The worst of them. */
+export function overallStatus(checks: readonly CheckView[]): NodeStatus {
   const [worst] = checks.filter(isJudged).toSorted(worseFirst);
-  return worst?.status ?? "unknown";
+  return worst?.status ?? (checks.some(({ status }) => status === undefined) ? "unknown" : "absent");
+}
+
+/** For a node that is `absent`. */
+export function describeNothingJudged(checks: readonly CheckView[]): string {
+  return checks.length === 0 ? "no checks run here" : "no check has anything to judge here";
 }
 
 /** What is wrong, the worst first, among equals what has been so for the shortest time. */

@@ -41,6 +41,14 @@ describe("aami status", () => {
     expect([exitCode, stderr]).toEqual([code, ""]);
   });
 
+  test("a daemon without checks has no problem", async () => {
+    const file = join(folder, "no-checks.yaml");
+    writeFileSync(file, "checks: { enabled: false }\n");
+    await using daemon = await startDaemonProcess(`--config=${file}`);
+    const { exitCode, stdout } = await run("status", "--url", daemon.url);
+    expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/^[^ ]+: no checks run here\n/)]);
+  });
+
   test("what of the file is not in force is told", async () => {
     const configuration = { not_in_force_since: "2026-11-20T11:00:00.000Z", reason: "a restart is needed for checks" };
     using daemon = serve(() => Response.json(statusView({ configuration })));

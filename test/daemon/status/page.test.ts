@@ -52,6 +52,18 @@ describe("the page", () => {
     expect(text).toContain("Unknown – No check has run yet; 1 have not run yet");
   });
 
+  test("where there is nothing to judge that is no problem", () => {
+    const absent = checkView("gpu_xid", { status: "absent" });
+    for (const [checks, says] of [
+      [[], "no checks run here"],
+      [[absent], "no check has anything to judge here"],
+    ] as const) {
+      const view = statusView({ status: "absent", checks: { checks } });
+      expect(words(page(view))).toContain(`Nothing judged – ${says}`);
+      expect(renderStatusText(view, { all: false })).toStartWith(`gpu-17: ${says}\n`);
+    }
+  });
+
   test("failed collectors and hung probes are not folded away", () => {
     const html = page({
       collectors: {
@@ -298,12 +310,18 @@ test("a result that is too old is not told as what is so now", () => {
 });
 
 test.each([
-  [[], "unknown"],
+  [[], "absent"],
+  [["ok", undefined], "ok"],
+  [["absent", undefined], "unknown"],
   [["ok", "absent"], "ok"],
-  [["absent"], "unknown"],
+  [["absent"], "absent"],
   [["ok", "unknown"], "unknown"],
   [["unknown", "warning"], "warning"],
   [["warning", "critical", "unknown"], "critical"],
 ] as const)("checks %p make the node %s", (all, status) => {
-  expect(overallStatus(all.map((each, index) => checkView(`c${index}`, { status: each })))).toBe(status);
+  const checks = all.map((each, index) => {
+    const { status: _status, ...waiting } = checkView(`c${index}`);
+    return each === undefined ? waiting : { ...waiting, status: each };
+  });
+  expect(overallStatus(checks)).toBe(status);
 });
