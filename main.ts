@@ -82,14 +82,15 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
 }
 
 /**
- * The unit files, scripts and container manifests of node_exporter know no sub-command: under its name, or with one of
- * its flags in front, this is the daemon.
+ * The unit files, scripts and container manifests of node_exporter know no sub-command: under its name, or with a flag
+ * or `@file` in front, this is the daemon. Alone, --help and --version are ours.
  */
 function withCommand(argv: readonly string[]): readonly string[] {
-  const [first = ""] = argv;
+  const [first = "", ...rest] = argv;
   const asNodeExporter = /^(prometheus-)?node[-_]exporter$/.test(basename(process.argv0));
-  const isFlag = /^--(no-)?(web|path|collector|log|runtime)\./.test(first);
-  return (asNodeExporter && !Object.hasOwn(commands, first)) || isFlag ? ["daemon", ...argv] : argv;
+  const isOurs = (isHelp(first) || isVersion(first)) && !rest.some(isFlag);
+  const isDaemons = asNodeExporter ? !Object.hasOwn(commands, first) : isFlag(first) && !isOurs;
+  return isDaemons ? ["daemon", ...argv] : argv;
 }
 
 async function dispatch(argv: readonly string[]): Promise<void> {
@@ -99,11 +100,10 @@ async function dispatch(argv: readonly string[]): Promise<void> {
     if (first === undefined) throw new ExitError(ExitCode.usage, "no command given");
     return;
   }
-  if (first === "version" || first === "--version" || first === "-V") return print(versionText());
+  if (first === "version" || isVersion(first)) return print(versionText());
   const entry = Object.hasOwn(commands, first) ? commands[first] : undefined;
   if (entry === undefined) {
-    const what = first.startsWith("-") ? "option" : "command";
-    throw new ExitError(ExitCode.usage, `unknown ${what} "${first}", try: aami --help`);
+    throw new ExitError(ExitCode.usage, `unknown command "${first}", try: aami --help`);
   }
   const root = await entry.load();
   if (entry.ownArguments) {
@@ -197,6 +197,15 @@ function exitCodeOf(error: unknown): ExitCode {
 
 function isHelp(argument: string): boolean {
   return argument === "--help" || argument === "-h";
+}
+
+function isVersion(argument: string): boolean {
+  return argument === "--version" || argument === "-V";
+}
+
+/** `@file` holds flags. */
+function isFlag(argument: string): boolean {
+  return /^[-@]/.test(argument);
 }
 
 function print(text: string): void {
