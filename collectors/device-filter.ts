@@ -32,6 +32,7 @@ export function deprecatedPattern(flag: string, newer: string) {
     flag,
     hidden: true,
     deprecated: true,
+    replacedBy: newer,
     description: `Older name of ${newer}.`,
   });
 }

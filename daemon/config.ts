@@ -8,7 +8,7 @@ import { ServerConfig } from "./node/config.ts";
 /*
  * One schema is the type, the defaults, the ranges, the documentation and the command line: a property with
  * `flag: "web.max-requests"` is also that flag, with node_exporter's spelling. Further keywords for flags: `hidden`
- * (not in --help), `deprecated` (accepted with a warning), `duration` (the flag's value has a unit, "5s").
+ * (not in --help), `deprecated` (accepted with a warning that names `replacedBy`), `duration` (the flag's value has a unit, "5s").
  */
 const closed = { additionalProperties: false } as const;
 const section = <P extends TProperties>(properties: P, description: string) =>

@@ -73,6 +73,7 @@ export const FilesystemOptions = Type.Object(
       flag: "collector.filesystem.ignored-mount-points",
       hidden: true,
       deprecated: true,
+      replacedBy: "mount_points_exclude",
       description: "Older name of mount_points_exclude.",
     }),
     ignored_fs_types: Type.String({
@@ -80,6 +81,7 @@ export const FilesystemOptions = Type.Object(
       flag: "collector.filesystem.ignored-fs-types",
       hidden: true,
       deprecated: true,
+      replacedBy: "fs_types_exclude",
       description: "Older name of fs_types_exclude.",
     }),
     mount_timeout_seconds: Type.Number({

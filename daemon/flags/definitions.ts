@@ -23,12 +23,13 @@ export interface Flag {
 /** Every property with a `flag` keyword, in the order of the schema. */
 export function flagsOf(schema: TObject, path: readonly string[] = []): Flag[] {
   return Object.entries(schema.properties).flatMap(([key, property]) => {
-    const own = typeof property["flag"] === "string" ? [toFlag(property["flag"], property, [...path, key])] : [];
+    const own =
+      typeof property["flag"] === "string" ? [toFlag(property["flag"], property, [...path, key], schema)] : [];
     return TypeGuard.IsObject(property) ? [...own, ...flagsOf(property, [...path, key])] : own;
   });
 }
 
-function toFlag(name: string, property: TSchema, path: readonly string[]): Flag {
+function toFlag(name: string, property: TSchema, path: readonly string[], section: TObject): Flag {
   const repeatable = TypeGuard.IsArray(property);
   const schema = repeatable ? property.items : property;
   return {
@@ -39,9 +40,13 @@ function toFlag(name: string, property: TSchema, path: readonly string[]): Flag 
     description: property.description ?? "",
     defaultText: defaultText(property),
     hidden: property["hidden"] === true,
-    deprecated: property["deprecated"] === true ? `deprecated: ${property.description ?? ""}` : undefined,
+    deprecated: property["deprecated"] === true ? `deprecated, use --${successor(property, section)}` : undefined,
     schema,
   };
+}
+
+function successor(property: TSchema, section: TObject): string {
+  return String(section.properties[String(property["replacedBy"])]?.["flag"]);
 }
 
 function kindOf(schema: TSchema, property: TSchema): FlagKind {

@@ -20,7 +20,6 @@ const withoutEffect: readonly (readonly [name: string, kind: Flag["kind"], repea
   ["collector.perf.cache-profilers", "string", true],
   ["collector.runit.servicedir", "string", false],
   ["collector.supervisord.url", "string", false],
-  ["collector.systemd.private", "boolean", false],
 ];
 
 /** Every collector that node_exporter 1.12 has on Linux, so that a unit naming one that is not here still starts. */

@@ -90,6 +90,21 @@ describe("the command line of the daemon", () => {
     expect(names).toEqual([...new Set(names)]);
   });
 
+  test.each([
+    ["filesystem.ignored-mount-points", "filesystem.mount-points-exclude"],
+    ["filesystem.ignored-fs-types", "filesystem.fs-types-exclude"],
+    ["diskstats.ignored-devices", "diskstats.device-exclude"],
+    ["netdev.device-whitelist", "netdev.device-include"],
+    ["netdev.device-blacklist", "netdev.device-exclude"],
+    ["qdisk.device-include", "qdisc.device-include"],
+    ["qdisk.device-exclude", "qdisc.device-exclude"],
+    ["systemd.unit-whitelist", "systemd.unit-include"],
+    ["systemd.unit-blacklist", "systemd.unit-exclude"],
+  ])("the old spelling --collector.%s is taken with a warning that names the new one", (older, newer) => {
+    const { warnings } = load("", `--collector.${older}=^x$`);
+    expect(warnings).toEqual([`--collector.${older}: deprecated, use --collector.${newer}`]);
+  });
+
   test("flags of node_exporter without effect are accepted with a warning, switched off ones without", () => {
     const { warnings } = load("", "--runtime.gomaxprocs=2", "--collector.perf", "--no-collector.runit");
     expect(warnings).toEqual([
