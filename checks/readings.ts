@@ -2,7 +2,10 @@ import type { Sample } from "../collectors/collector.ts";
 
 /** What the collectors of this node see, for builtin checks. The daemon is behind it, or a test. */
 export interface Readings {
-  /** A reading that was taken just now or a few seconds ago, never an older one. Never rejects. */
+  /**
+   * A reading that was taken just now or a few seconds ago; of a collector that is too slow to be waited for one that
+   * is at most two minutes old. Never rejects.
+   */
   read(collector: string): Promise<CollectorReading>;
 }
 
