@@ -16,6 +16,8 @@ export const nvswitchSxid = defineBuiltin({
       "later) the switches are outside of the node and write nothing here.",
   ],
   source: "kmsg",
+  // An NVSwitch connects NVIDIA GPUs.
+  companion: "nvidia",
   intervalSeconds: 30,
   parameters: t.Object(
     {

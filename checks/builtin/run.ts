@@ -95,8 +95,18 @@ function judge(check: BuiltinCheck, reading: CollectorReading, input: Input): Gr
         check.gradeAbsent({ ...input, reason: reading.reason }) ?? { findings: [], summary: "", absent: reading.reason }
       );
     case "failed":
-      return unknown(`the ${check.source} collector gave no reading: ${reading.reason}`);
+      return (
+        gradeWithoutHardware(check, input) ??
+        unknown(`the ${check.source} collector gave no reading: ${reading.reason}`)
+      );
   }
+}
+
+/** A source that many kinds of hardware share, like the kernel log, has nothing to tell of what is not there. */
+function gradeWithoutHardware(check: BuiltinCheck, input: Input): Grading | undefined {
+  if (check.companion === undefined || input.companionPresent) return undefined;
+  const { absent } = check.grade({ ...input, samples: () => [] });
+  return absent === undefined ? undefined : { findings: [], summary: "", absent };
 }
 
 function toRun(grading: Grading, durationSeconds: number): CheckRun {

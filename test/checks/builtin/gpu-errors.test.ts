@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { amdGpuErrors } from "../../../checks/builtin/amd/errors.ts";
 import { gpuXid } from "../../../checks/builtin/gpu-xid.ts";
 import { nvswitchSxid } from "../../../checks/builtin/nvswitch-sxid.ts";
 import { actionTexts, sxids, xids } from "../../../checks/catalogue/catalogue.ts";
@@ -202,6 +203,23 @@ describe("gpu_xid", () => {
     memory = grade(gpuXid, xid(79), { bootId: "c", memory }).memory;
     expect(verdictOf(gpuXid, xid(79), { bootId: "c", memory }).action).toBe("reboot");
   });
+});
+
+describe.each([gpuXid, nvswitchSxid, amdGpuErrors])("$name without the kernel log", (check) => {
+  const failed = { state: "failed", reason: "EPERM" } as const;
+
+  test("is absent where the hardware is", async () => {
+    const run = await runWith(check, failed, {}, { state: "absent", reason: "no library" });
+    expect([run.outcome, run.verdict]).toEqual(["absent", undefined]);
+  });
+
+  test.each([{ state: "ok", samples: toSamples({}) }, failed] as const)(
+    "is unknown otherwise: %p",
+    async (companion) => {
+      const { verdict } = await runWith(check, failed, {}, companion);
+      expect(verdict).toMatchObject({ status: "unknown", summary: "the kmsg collector gave no reading: EPERM" });
+    },
+  );
 });
 
 describe("nvswitch_sxid", () => {
