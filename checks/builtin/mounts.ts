@@ -27,7 +27,7 @@ export const mounts = defineBuiltin({
       ...missing(judged("aami_mount_expected_present")),
       ...unhealthy(judged),
       ...unanswered(judged),
-      ...judged("aami_mount_readonly_expected_mismatch").flatMap(readOnlyMismatch),
+      ...readOnlyMismatch(judged),
       ...judged("aami_mount_inodes_exhausted").flatMap(inodesExhausted),
       ...judged("aami_mount_filesystem_errors").flatMap(filesystemErrors),
     ];
@@ -81,10 +81,21 @@ function unanswered(judged: (family: string) => readonly Sample[]): Finding[] {
   });
 }
 
-function readOnlyMismatch({ labels, value }: Sample): Finding[] {
-  if (value === 0) return [];
-  const summary = "read-only where it should be writable, or the other way round";
-  return [{ status: levelOf(labels), subject: mountPointOf(labels), summary, action: "check_storage" }];
+/** A mount that is not probed has no state of its own: then only that it differs is known. */
+function readOnlyMismatch(judged: (family: string) => readonly Sample[]): Finding[] {
+  const states = new Map(judged("aami_mount_readonly").map(({ labels, value }) => [mountPointOf(labels), value]));
+  return judged("aami_mount_readonly_expected_mismatch").flatMap(({ labels, value }) => {
+    if (value === 0) return [];
+    const subject = mountPointOf(labels);
+    const state = states.get(subject);
+    const summary =
+      state === undefined
+        ? "not mounted as expected, read-only or writable"
+        : state === 1
+          ? "read-only, and expected to be writable"
+          : "writable, and expected to be read-only";
+    return [{ status: levelOf(labels), subject, summary, action: "check_storage" }];
+  });
 }
 
 function inodesExhausted({ labels, value }: Sample): Finding[] {

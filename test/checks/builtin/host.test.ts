@@ -191,8 +191,26 @@ const cases: readonly Case[] = [
   {
     check: mounts,
     what: "one that became read-only",
+    families: {
+      aami_mount_readonly_expected_mismatch: [[{ mountpoint: "/data", level: "critical" }, 1]],
+      aami_mount_readonly: [[data, 1]],
+    },
+    expected: ["critical", "check_storage", "/data: read-only, and expected to be writable"],
+  },
+  {
+    check: mounts,
+    what: "one that became writable",
+    families: {
+      aami_mount_readonly_expected_mismatch: [[{ mountpoint: "/data", level: "warning" }, 1]],
+      aami_mount_readonly: [[data, 0]],
+    },
+    expected: ["warning", "check_storage", "/data: writable, and expected to be read-only"],
+  },
+  {
+    check: mounts,
+    what: "one that is not probed and not as expected",
     families: { aami_mount_readonly_expected_mismatch: [[{ mountpoint: "/data", level: "critical" }, 1]] },
-    expected: ["critical", "check_storage", "/data: read-only where it should be writable, or the other way round"],
+    expected: ["critical", "check_storage", "/data: not mounted as expected, read-only or writable"],
   },
   {
     check: mounts,
