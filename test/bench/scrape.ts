@@ -2,12 +2,14 @@
  * Measures the daemon beside Debian's prometheus-node-exporter, in the same run and in the same way: latency, CPU per
  * scrape including child processes, memory over many scrapes, first scrape after exec, four scrapers at once.
  *
- *   sh scripts/bun.sh test/bench/scrape.ts [--scrapes 2000] [--large] [--json FILE]
+ *   sh scripts/bun.sh test/bench/scrape.ts [--scrapes 2000] [--tree FOLDER] [--large] [--json FILE]
  *
- * --large adds a synthetic node with 224 CPUs (make-large-tree.ts). Prints Markdown tables for docs/benchmarks.md.
+ * --tree adds another machine, recorded as FOLDER/proc and FOLDER/sys (node_exporter's own fixtures are one), --large a
+ * synthetic node with 224 CPUs (make-large-tree.ts). Prints Markdown tables for docs/benchmarks.md.
  */
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { ensureBinary } from "../../scripts/binary.ts";
 import { ensureTestServers, findTestProgram } from "../../scripts/test-servers.ts";
@@ -18,6 +20,7 @@ import { measureExporter, type Exporter, type Measurement } from "./measure-expo
 const { values: options } = parseArgs({
   options: {
     scrapes: { type: "string", default: "2000" },
+    tree: { type: "string" },
     large: { type: "boolean", default: false },
     json: { type: "string" },
   },
@@ -55,11 +58,13 @@ function stateFlags(port: number): string[] {
   return ["--config", file];
 }
 
+const rootsIn = (folder: string): string[] => [`--path.procfs=${folder}/proc`, `--path.sysfs=${folder}/sys`];
 const candidates = exporters("this machine", []);
+if (options.tree !== undefined) candidates.push(...exporters("recorded machine", rootsIn(resolve(options.tree))));
 if (options.large) {
   const folder = workspace.file("large");
   Bun.spawnSync([process.execPath, `${import.meta.dir}/make-large-tree.ts`, folder], { stderr: "inherit" });
-  candidates.push(...exporters("224 CPUs", [`--path.procfs=${folder}/proc`, `--path.sysfs=${folder}/sys`]));
+  candidates.push(...exporters("224 CPUs", rootsIn(folder)));
 }
 
 const results: Measurement[] = [];
@@ -86,6 +91,7 @@ function toTable(rows: readonly Measurement[]): string {
     ["CPU ms/scrape", (row) => row.cpuMsPerScrape.toFixed(2)],
     ["CPU ms/scrape, paced 0.5 s", (row) => row.pacedCpuMsPerScrape.toFixed(2)],
     ["4 scrapers: scrapes/s", (row) => row.concurrent.scrapesPerSecond.toFixed(0)],
+    ["4 scrapers: p99 ms", (row) => row.concurrent.latencyMs.p99.toFixed(2)],
     ["4 scrapers: CPU ms/scrape", (row) => row.concurrent.cpuMsPerScrape.toFixed(2)],
     ["first page after exec ms", (row) => row.firstScrapeMs.median.toFixed(0)],
     ["RSS MB at 200", (row) => mebibytes(row.memory.at(0)?.root.rssBytes ?? 0)],
