@@ -1,5 +1,5 @@
 import { Database, SQLiteError } from "bun:sqlite";
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, renameSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { ExitCode, ExitError } from "../../runtime/exit.ts";
 import type { Logger } from "../../runtime/log.ts";
@@ -43,12 +43,24 @@ function prepareFile(path: string): void {
   const directory = dirname(path);
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
+    refuseForeignDirectory(directory, path);
     chmodSync(directory, 0o700);
     if (existsSync(path)) chmodSync(path, 0o600);
     else closeSync(openSync(path, "wx", 0o600));
   } catch (error) {
     throw toExitError(error, path);
   }
+}
+
+/** What is made private must be ours alone: not /tmp, not /etc. systemd gives an empty folder that others may enter. */
+function refuseForeignDirectory(directory: string, path: string): void {
+  const mode = statSync(directory).mode & 0o7777;
+  if ((mode & 0o077) === 0 || existsSync(path) || readdirSync(directory).length === 0) return;
+  throw new ExitError(
+    ExitCode.badConfiguration,
+    `state_directory ${directory} holds other files and others may enter it (mode ${mode.toString(8)}): ` +
+      "name a folder that only the daemon uses",
+  );
 }
 
 function openAndMigrate(options: OpenDatabaseOptions): Database {

@@ -85,6 +85,28 @@ describe("open", () => {
     ]);
   });
 
+  test("a folder of others is refused and keeps its mode", () => {
+    const directory = folder();
+    mkdirSync(directory);
+    writeFileSync(join(directory, "passwd"), "");
+    chmodSync(directory, 0o1777);
+    const { exitCode, message } = failure(() => open(directory));
+    expect(exitCode).toBe(78);
+    expect(message).toBe(
+      `state_directory ${directory} holds other files and others may enter it (mode 1777): ` +
+        "name a folder that only the daemon uses",
+    );
+    expect(statSync(directory).mode & 0o7777).toBe(0o1777);
+    expect(readdirSync(directory)).toEqual(["passwd"]);
+  });
+
+  test("an empty folder that a service manager made is taken and made private", () => {
+    const directory = folder();
+    mkdirSync(directory, { mode: 0o755 });
+    open(directory).close();
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+  });
+
   test("a database from a newer version is refused and left alone", () => {
     const directory = folder();
     open(directory).close();
