@@ -24,6 +24,10 @@ test("docs/errors.md has every error code of the source", () => {
   expect(errorCodes().filter((code) => !page.includes(`\`${code}\``))).toEqual([]);
 });
 
+test("the unit in docs/node.md is the one that test:vm runs", () => {
+  expect(read("docs/node.md")).toContain(`\n\`\`\`ini\n${read("test/vm/guest/aami.service")}\`\`\`\n`);
+});
+
 const pages = ["README.md", ...files("docs/**/*.md")];
 
 test.each(pages)("%s links only to files that exist", (page) => {
