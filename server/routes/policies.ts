@@ -256,8 +256,9 @@ async function copyTemplate(store: Tables, templateId: string, fields: Partial<N
 }
 
 function asScript(given: Partial<NewScript>): NewScript {
-  // A builtin check is in the daemon: there is no script to send.
-  const fields = given.language === "builtin" ? { script_content: "", ...given } : given;
+  // A builtin check is in the daemon: there is no script to send, and nothing to say about its type.
+  const builtin = { script_content: "", script_type: "builtin" };
+  const fields = given.language === "builtin" ? { ...builtin, ...given } : given;
   if (Value.Check(NewScript, fields)) return fields;
   const fault = Value.Errors(NewScript, fields).First();
   return fail(fault?.path.slice(1) ?? "body", "is needed for a policy without template_id");

@@ -61,7 +61,7 @@ export function createPolicyStore({ read, write }: Runner): PolicyStore {
   return {
     create: (policy) =>
       write((sql) =>
-        unlessTied(sql, policy, async () => {
+        unlessTied(sql, policy, "this one", async () => {
           await keepScript(sql, policy, policy.created_at);
           await sql`INSERT INTO script_policies ${sql(policies.encode(policy))}`;
         }),
@@ -86,7 +86,7 @@ export function createPolicyStore({ read, write }: Runner): PolicyStore {
       }),
     update: (policy) =>
       write((sql) =>
-        unlessTied(sql, policy, async () => {
+        unlessTied(sql, policy, `policy ${policy.id}`, async () => {
           await keepScript(sql, policy, policy.updated_at);
           const { id, deleted_at: _deleted, ...columns } = policies.encode(policy);
           await sql`UPDATE script_policies SET ${sql(columns)} WHERE id = ${id} AND deleted_at IS NULL`;
@@ -96,7 +96,7 @@ export function createPolicyStore({ read, write }: Runner): PolicyStore {
       write(async (sql) => {
         const change = () => setDeleted(sql, "script_policies", id, atMs);
         const [hidden] = atMs === undefined ? await select(sql, sql`p.id = ${id} AND p.deleted_at IS NOT NULL`) : [];
-        return hidden === undefined ? change() : unlessTied(sql, decode(hidden), change);
+        return hidden === undefined ? change() : unlessTied(sql, decode(hidden), `policy ${id}`, change);
       }),
     purge: (id) => write((sql) => purge(sql, "script_policies", id)),
     script: (hash) =>
@@ -110,8 +110,8 @@ export function createPolicyStore({ read, write }: Runner): PolicyStore {
 const select = (sql: SQL, condition: SQL.Query<unknown>): Promise<Row[]> =>
   sql`SELECT p.*, s.content FROM script_policies p JOIN scripts s ON s.hash = p.hash WHERE ${condition}`;
 
-/** The unique index refuses a tie too; this says who is in the way. */
-async function unlessTied<T>(sql: SQL, policy: Policy, work: () => Promise<T>): Promise<T> {
+/** The unique index refuses a tie too; this says who is in the way. A policy that is not stored has no id to be called by. */
+async function unlessTied<T>(sql: SQL, policy: Policy, called: string, work: () => Promise<T>): Promise<T> {
   const { id, name, scope, group_id, priority } = policy;
   const inScope = group_id === undefined ? sql`scope = 'global'` : sql`group_id = ${group_id}`;
   const [rival] = policy.is_active
@@ -121,7 +121,7 @@ async function unlessTied<T>(sql: SQL, policy: Policy, work: () => Promise<T>): 
   const tie = `active ${scope} policy "${name}" with priority ${priority}`;
   if (rival !== undefined) {
     const rivalId = String(rival["id"]);
-    const remedy = `edit or deactivate it, or give policy ${id} another priority`;
+    const remedy = `edit or deactivate it, or give ${called} another priority`;
     throw new ConflictError("ALREADY_EXISTS", `policy ${rivalId} is the ${tie} already: ${remedy}`, { id: rivalId });
   }
   return unlessTaken(`an ${tie}`, work);

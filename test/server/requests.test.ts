@@ -423,11 +423,11 @@ describe("templates and policies", () => {
     });
   });
 
-  test("a policy for a builtin check needs no script", async () => {
-    const body = { name: "root_disk", script_type: "host", language: "builtin", scope: "global", config: {} };
+  test("a policy for a builtin check needs no script and no type", async () => {
+    const body = { name: "root_disk", language: "builtin", scope: "global", config: { warning_free_ratio: 0.2 } };
     const policy = await create("/api/v1/script-policies", body);
-    expect(policy).toMatchObject({ language: "builtin", script_content: "" });
-    const { script_content: _, ...bash } = { ...body, name: "no_script", language: "bash", script_content: "" };
+    expect(policy).toMatchObject({ language: "builtin", script_content: "", script_type: "builtin" });
+    const bash = { ...body, name: "no_script", language: "bash", script_type: "host" };
     expect((await server.call("POST", "/api/v1/script-policies", { body: bash })).status).toBe(400);
   });
 
@@ -534,6 +534,7 @@ describe("two active policies of one name", () => {
     const second = await post(place);
     expect([second.status, codeOf(second)]).toEqual([409, "ALREADY_EXISTS"]);
     expect(second.body.error.message).toContain(`policy ${first.id} is the active ${scope} policy "twice"`);
+    expect(second.body.error.message).toEndWith("edit or deactivate it, or give this one another priority");
 
     const higher = await post({ ...place, priority: 200 });
     const asleep = await post({ ...place, is_active: false });
