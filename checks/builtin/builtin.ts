@@ -84,6 +84,14 @@ export function happened(seconds: number): { readonly at: string } {
   return { at: new Date(seconds * 1000).toISOString() };
 }
 
+/**
+ * "2026-11-20 12:00:00 UTC". For when something happened: a summary is read, stored and sent long after it was made, so
+ * it must not say how long ago that was.
+ */
+export function timeOf(seconds: number): string {
+  return `${new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
 /** "1 port", "2 ports" */
 export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;

@@ -1,6 +1,6 @@
 import { Type as t } from "@sinclair/typebox";
 import type { Finding } from "../verdict.ts";
-import { defineBuiltin, duration, happened } from "./builtin.ts";
+import { defineBuiltin, duration, happened, timeOf } from "./builtin.ts";
 
 export const cloudInit = defineBuiltin({
   name: "cloud_init",
@@ -46,8 +46,7 @@ export const cloudInit = defineBuiltin({
     }
     const [first] = running;
     const last = Math.max(0, ...ends.values());
-    const summary =
-      first === undefined ? `done ${duration(nowSeconds - last)} ago, without errors` : `stage ${first[0]} is running`;
+    const summary = first === undefined ? `done at ${timeOf(last)}, without errors` : `stage ${first[0]} is running`;
     return { findings, summary };
   },
 });

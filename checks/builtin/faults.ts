@@ -1,7 +1,7 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Action } from "../verdict.ts";
-import { count, duration } from "./builtin.ts";
+import { count, timeOf } from "./builtin.ts";
 
 /**
  * Faults remembered over reboots: in which runs of the kernel each came up. Without that nobody could tell the fault
@@ -100,9 +100,9 @@ export function escalate({ reboots }: Fault, action: Action): Action {
   return helps && reboots >= rebootsUntilInspection ? "inspect_hardware" : action;
 }
 
-/** "3 times, last 5 min ago, again after 2 reboots" */
-export function describeFault({ count: times, lastSeconds, reboots }: Fault, nowSeconds: number): string {
-  const age = `${duration(nowSeconds - lastSeconds)} ago`;
-  const often = times === 1 ? age : `${times} times, last ${age}`;
+/** "3 times, last at 2026-11-20 12:00:00 UTC, again after 2 reboots" */
+export function describeFault({ count: times, lastSeconds, reboots }: Fault): string {
+  const time = `at ${timeOf(lastSeconds)}`;
+  const often = times === 1 ? time : `${times} times, last ${time}`;
   return reboots === 0 ? often : `${often}, again after ${count(reboots, "reboot")}`;
 }

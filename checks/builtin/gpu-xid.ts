@@ -61,7 +61,7 @@ export const gpuXid = defineBuiltin({
       if (level === "info" || ignore.includes(code)) return [];
       if (code === recoveryActionChanged && recovered.has(subjectOf(fault.key))) return [];
       if (nowSeconds - fault.lastSeconds > counts || isCured(fault, action)) return [];
-      const summary = `Xid ${code}, ${title}; ${describeFault(fault, nowSeconds)}`;
+      const summary = `Xid ${code}, ${title}; ${describeFault(fault)}`;
       const subject = subjectOf(fault.key);
       return [{ status: level, subject, summary, action: escalate(fault, action), ...happened(fault.lastSeconds) }];
     });

@@ -2,7 +2,7 @@ import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Labels, Sample } from "../../collectors/collector.ts";
 import type { Finding } from "../verdict.ts";
-import { count, defineBuiltin, duration, type GradeInput, happened } from "./builtin.ts";
+import { count, defineBuiltin, duration, type GradeInput, happened, timeOf } from "./builtin.ts";
 
 const Parameters = t.Object(
   {
@@ -189,12 +189,12 @@ function judgeDown(
 
 function judgeFlaps({ name: subject, isUp, isFlapping, recentFlaps, lastFlap }: Port, nowSeconds: number): Finding[] {
   if (lastFlap === undefined) return [];
-  const ago = `${duration(nowSeconds - lastFlap)} ago`;
+  const time = `at ${timeOf(lastFlap)}`;
   if (isFlapping) {
-    const summary = `has lost its link ${count(recentFlaps, "time")} within hours, last ${ago}`;
+    const summary = `has lost its link ${count(recentFlaps, "time")} within hours, last ${time}`;
     return [{ status: "warning", subject, summary, action: "inspect_hardware", ...happened(lastFlap) }];
   }
   if (isUp !== true || nowSeconds - lastFlap >= afterwardsSeconds) return [];
-  const summary = `has lost its link and come back ${ago}`;
+  const summary = `has lost its link ${time} and come back`;
   return [{ status: "warning", subject, summary, action: "none", ...happened(lastFlap) }];
 }

@@ -1,7 +1,7 @@
 import { Type as t } from "@sinclair/typebox";
 import type { Labels, Sample } from "../../collectors/collector.ts";
 import type { Action, Finding } from "../verdict.ts";
-import { defineBuiltin, duration, happened } from "./builtin.ts";
+import { defineBuiltin, happened, timeOf } from "./builtin.ts";
 
 /** Words for people, by kind of event; a kind that is not here is shown by its own name. */
 const words: Readonly<Record<string, string>> = {
@@ -108,7 +108,7 @@ export const kernelLog = defineBuiltin({
       if (recovery !== undefined && lastOf(recovery, device) >= sample.value) return [];
       const times = counts.get(keyOf(sample)) ?? 1;
       const often = times === 1 ? "" : `${times} times, `;
-      const summary = `${words[event] ?? event.replaceAll("_", " ")} (${often}last ${duration(age)} ago)`;
+      const summary = `${words[event] ?? event.replaceAll("_", " ")} (${often}last at ${timeOf(sample.value)})`;
       const action = actionOfEvent[event] ?? actionOfClass[eventClass] ?? "none";
       return [{ status, subject: device, summary, action, ...happened(sample.value) }];
     });

@@ -45,7 +45,7 @@ export const nvswitchSxid = defineBuiltin({
       const action = known === undefined || known.action === "none" ? "reboot" : known.action;
       if (nowSeconds - fault.lastSeconds > parameters.lookback_hours * 3600 || isCured(fault, action)) return [];
       const title = known?.title ?? "not in this daemon's catalogue";
-      const text = `SXid ${code}, ${title}; ${describeFault(fault, nowSeconds)}`;
+      const text = `SXid ${code}, ${title}; ${describeFault(fault)}`;
       const subject = subjectOf(fault.key);
       return [
         { status: level, subject, summary: text, action: escalate(fault, action), ...happened(fault.lastSeconds) },

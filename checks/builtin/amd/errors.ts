@@ -73,7 +73,7 @@ export const amdGpuErrors = defineBuiltin({
       const hours = action === "check_application" ? parameters.application_hours : parameters.lookback_hours;
       if (nowSeconds - fault.lastSeconds > hours * 3600 || isCured(fault, action)) return [];
       const subject = subjectOf(fault.key);
-      const text = `${words}; ${describeFault(fault, nowSeconds)}`;
+      const text = `${words}; ${describeFault(fault)}`;
       return [{ status, subject, summary: text, action: escalate(fault, action), ...happened(fault.lastSeconds) }];
     });
     return { findings, summary, memory: faults };

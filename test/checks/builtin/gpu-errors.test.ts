@@ -23,20 +23,26 @@ describe("gpu_xid", () => {
     ["nothing", {}, "ok", "none", "no Xid that asks for anything"],
     ["nothing but zeros", xid(79, { count: 0 }), "ok", "none", "no Xid that asks for anything"],
     ["an application's fault", xid(31), "ok", "none", "no Xid that asks for anything"],
-    ["a lost GPU", xid(79), "critical", "reboot", "GPU 0000:3b:00: Xid 79, GPU has fallen off the bus; 1 min ago"],
+    [
+      "a lost GPU",
+      xid(79),
+      "critical",
+      "reboot",
+      "GPU 0000:3b:00: Xid 79, GPU has fallen off the bus; at 2026-11-20 11:59:00 UTC",
+    ],
     [
       "a double-bit error, often",
       xid(48, { count: 3 }),
       "critical",
       "reset_gpu",
-      "GPU 0000:3b:00: Xid 48, Double Bit ECC Error; 3 times, last 1 min ago",
+      "GPU 0000:3b:00: Xid 48, Double Bit ECC Error; 3 times, last at 2026-11-20 11:59:00 UTC",
     ],
     [
       "a contained memory error",
       xid(94),
       "warning",
       "check_application",
-      "GPU 0000:3b:00: Xid 94, Contained memory error; 1 min ago",
+      "GPU 0000:3b:00: Xid 94, Contained memory error; at 2026-11-20 11:59:00 UTC",
     ],
     ["the same, hours ago", xid(94, { ago: 7200 }), "ok", "none", "no Xid that asks for anything"],
     ["a lost GPU, last week", xid(79, { ago: 7 * 86_400 }), "ok", "none", "no Xid that asks for anything"],
@@ -45,7 +51,7 @@ describe("gpu_xid", () => {
       xid(999),
       "warning",
       "contact_support",
-      "GPU 0000:3b:00: Xid 999, not in this daemon's catalogue; 1 min ago",
+      "GPU 0000:3b:00: Xid 999, not in this daemon's catalogue; at 2026-11-20 11:59:00 UTC",
     ],
   ])("%s", (_what, families, status, action, summary) => {
     expect(verdictOf(gpuXid, families)).toMatchObject({ status, action, summary });
@@ -83,13 +89,13 @@ describe("gpu_xid", () => {
       "a cartridge, in the first layout",
       link(149, "0x004001c6", "0x00000000"),
       "critical inspect_hardware",
-      "NVLINK: NETIR Error, NETIR_LINK_DOWN 4 (suspect the signal of the link); 1 min ago",
+      "NVLINK: NETIR Error, NETIR_LINK_DOWN 4 (suspect the signal of the link); at 2026-11-20 11:59:00 UTC",
     ],
     [
       "the same in the second layout",
       link(149, "0x00400011", "0x00000000"),
       "critical inspect_hardware",
-      "NVLINK: NETIR Error, NETIR_LINK_DOWN 4 (suspect the signal of the link); 1 min ago",
+      "NVLINK: NETIR Error, NETIR_LINK_DOWN 4 (suspect the signal of the link); at 2026-11-20 11:59:00 UTC",
     ],
     ["a link that was lost", link(149, "0x02000011", "0x00000000"), "critical reset_gpu", "NETIR_LINK_DOWN 32"],
     ["one taken down by hand", link(149, "0x02600011", "0x00000000"), "warning check_configuration", "by hand"],
@@ -110,7 +116,12 @@ describe("gpu_xid", () => {
     ],
     ["a fatal one that nobody knows", link(146, "0x00000123", "0x01000000"), "critical reset_gpu", "Error, fatal;"],
     ["another", link(146, "0x00000123", "0x01000000", "nonfatal"), "warning contact_support", "Error, not fatal;"],
-    ["one without a word", link(146, "0x00000123", "0x01000000", "unknown"), "warning reset_gpu", "TLW Error; 1 min"],
+    [
+      "one without a word",
+      link(146, "0x00000123", "0x01000000", "unknown"),
+      "warning reset_gpu",
+      "TLW Error; at 2026-11-20 11:59:00 UTC",
+    ],
   ])("an NVLink: %s", (_what, families, expected, text) => {
     const { status, action, summary } = verdictOf(gpuXid, families);
     expect(`${status} ${action}`).toBe(expected);
@@ -164,13 +175,13 @@ describe("gpu_xid", () => {
     const second = at("boot-2", xid(79, { ago: 40 }), first.memory);
     expect(verdictOf(gpuXid, xid(79, { ago: 40 }), second)).toMatchObject({
       action: "reboot",
-      summary: "GPU 0000:3b:00: Xid 79, GPU has fallen off the bus; 40 s ago, again after 1 reboot",
+      summary: "GPU 0000:3b:00: Xid 79, GPU has fallen off the bus; at 2026-11-20 11:59:20 UTC, again after 1 reboot",
     });
     const third = at("boot-3", xid(79, { ago: 20 }), second.memory);
     expect(verdictOf(gpuXid, xid(79, { ago: 20 }), third)).toMatchObject({
       status: "critical",
       action: "inspect_hardware",
-      summary: "GPU 0000:3b:00: Xid 79, GPU has fallen off the bus; 20 s ago, again after 2 reboots",
+      summary: "GPU 0000:3b:00: Xid 79, GPU has fallen off the bus; at 2026-11-20 11:59:40 UTC, again after 2 reboots",
     });
     const other = at("boot-3", xid(79, { gpu: "0000:4c:00" }), second.memory);
     expect(verdictOf(gpuXid, xid(79, { gpu: "0000:4c:00" }), other).action).toBe("reboot");
@@ -224,7 +235,7 @@ describe.each([gpuXid, nvswitchSxid, amdGpuErrors])("$name without the kernel lo
 
 describe("nvswitch_sxid", () => {
   test.each([
-    ["a fatal one", sxid(20034, "fatal"), "critical", "SXid 20034, LTSSM Fault Up; 1 min ago"],
+    ["a fatal one", sxid(20034, "fatal"), "critical", "SXid 20034, LTSSM Fault Up; at 2026-11-20 11:59:00 UTC"],
     ["one that the catalogue calls fatal and the switch does not", sxid(20034, "warning"), "warning", "SXid 20034"],
     ["a fatal one that nobody knows", sxid(29999, "fatal"), "critical", "not in this daemon's catalogue"],
   ])("%s", (_what, families, status, text) => {

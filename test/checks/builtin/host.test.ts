@@ -293,7 +293,7 @@ describe("cloud_init", () => {
     return families;
   };
   test.each([
-    ["all well", stages(noon - 7200), {}, "ok", "done 2 h ago, without errors"],
+    ["all well", stages(noon - 7200), {}, "ok", "done at 2026-11-20 10:00:00 UTC, without errors"],
     ["an error", stages(noon - 7200, ["ssh failed", "false"]), {}, "critical", "stage init: ssh failed"],
     ["one that it went on after", stages(noon - 7200, ["no mirror", "true"]), {}, "warning", "stage init: no mirror"],
     ["a stage that does not end", stages(undefined), {}, "warning", "stage init: goes on for 2 h 30 min"],
