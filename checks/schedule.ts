@@ -252,9 +252,12 @@ function isSameState(a: CheckResult, b: CheckResult): boolean {
 }
 
 /** Only changes are worth a line: a check that fails every minute is on the page, not in the log. */
-function logChange(log: Logger, { check, error, outcome, message, exitCode, durationSeconds }: CheckResult): void {
+function logChange(log: Logger, result: CheckResult): void {
+  const { check, error, outcome, message, exitCode, durationSeconds } = result;
+  const status = statusOf(result);
   const facts = { check, outcome, exit_code: exitCode, message, duration_seconds: durationSeconds };
   if (outcome === "absent") log.debug("check has nothing to judge", facts);
   else if (error === undefined) log.info("check recovered", facts);
-  else log.warn("check failed", { ...facts, reason: error });
+  else if (status === "unknown") log.warn("check gave no verdict", { ...facts, reason: error });
+  else log.warn("check found something", { ...facts, status });
 }

@@ -3,7 +3,7 @@ import { type CheckDefinition, type CheckResult, type CheckRun, definitionKey, s
 import { createCheckScheduler, type SchedulerOptions } from "../../checks/schedule.ts";
 import { jitterOf } from "../../checks/timing.ts";
 import { encodeFamilies } from "../../collectors/exposition.ts";
-import { silentLogger } from "../../runtime/log.ts";
+import { createLogger, silentLogger } from "../../runtime/log.ts";
 import { createFakeClock } from "./fake-clock.ts";
 
 const script = new TextEncoder().encode("echo");
@@ -61,6 +61,22 @@ function setUp(options: Partial<SchedulerOptions> & { readonly answer?: (check: 
       .join("");
   return { clock, started, stored, scheduler, page };
 }
+
+describe("the log", () => {
+  test.each([
+    ["warning", { outcome: "exit", exitCode: 1 }, "check found something", { status: "warning" }],
+    ["critical", { outcome: "exit", exitCode: 2 }, "check found something", { status: "critical" }],
+    ["cannot tell", { outcome: "exit", exitCode: 3 }, "check gave no verdict", { reason: "exit" }],
+    ["is cut off", { outcome: "timeout" }, "check gave no verdict", { reason: "timeout" }],
+  ] as const)("a check that %s", async (_what, changes, msg, facts) => {
+    const lines: unknown[] = [];
+    const log = createLogger({ write: (line) => void lines.push(JSON.parse(line)) });
+    const { clock, scheduler } = setUp({ log, answer: () => printed("", changes) });
+    scheduler.replace([define("one")]);
+    await clock.advance(200);
+    expect(lines).toEqual([expect.objectContaining({ level: "warn", msg, check: "one", ...facts })]);
+  });
+});
 
 describe("timing", () => {
   test("the first run comes within seconds, the later ones once per interval", async () => {
