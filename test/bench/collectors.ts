@@ -2,7 +2,7 @@
  * CPU time of the collector process without the daemon: every enabled collector, run and encoded again and again in
  * this process.
  *
- *   sh scripts/bun.sh test/bench/collectors.ts [--rounds 300] [--pause-ms 0] [--root DIR] [--flag --collector.X …]
+ *   sh scripts/bun.sh test/bench/collectors.ts [--rounds 300] [--pause-ms 0] [--root DIR] [--flag=--collector.X …]
  *
  * --root is a folder of make-large-tree.ts. A pause between rounds shows what cold caches cost.
  */
