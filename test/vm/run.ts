@@ -22,11 +22,13 @@ import { mounts } from "./scenarios/mounts.ts";
 import { network } from "./scenarios/network.ts";
 import { recovery } from "./scenarios/recovery.ts";
 import { service } from "./scenarios/service.ts";
+import { socket } from "./scenarios/socket.ts";
 import { unit } from "./scenarios/unit.ts";
 
 /** `unit` ends the daemon, so it is the last; `recovery` looks back at all the faults before it. */
 const scenarios: Readonly<Record<string, Scenario>> = {
   service,
+  socket,
   checks,
   devices,
   network,
