@@ -85,6 +85,12 @@ describe("aami status", () => {
     }
   });
 
+  test("node_exporter is not, either", async () => {
+    using exporter = serve(() => new Response("404 page not found\n", { status: 404 }));
+    const { stderr } = await run("status", "--url", exporter.url);
+    expect(stderr).toBe(`aami: ${exporter.url}/api/v1/status answers with 404: is this another program?\n`);
+  });
+
   test("a password is sent, and asked for where it is missing", async () => {
     const expected = `Basic ${btoa("admin:s3cret")}`;
     using daemon = serve((request) =>
@@ -99,6 +105,8 @@ describe("aami status", () => {
     const bad = await run("status", "--url", daemon.url);
     expect(bad.exitCode).toBe(2);
     expect(bad.stderr).toContain("answers with 401, give --user and --password-file");
+    const wrong = await run("status", "--url", daemon.url, "--user", "root", "--password-file", file);
+    expect(wrong.stderr).toContain(`answers with 401: no user root with the password in ${file}`);
   });
 
   test("a running daemon answers with its builtin checks, snake_case throughout", async () => {
