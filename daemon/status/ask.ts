@@ -20,6 +20,8 @@ export async function askStatus(url: string, credentials: Credentials): Promise<
   const target = URL.canParse("/api/v1/status", url) ? new URL("/api/v1/status", url) : undefined;
   if (target === undefined) throw new ExitError(ExitCode.usage, `--url ${url}: not a URL`);
   const init = { headers: authorization(credentials), tls: tlsFor(target, credentials) };
+  // A proxy has nothing to do with this machine's own addresses, whatever the environment says.
+  if (isThisMachine(target)) process.env["no_proxy"] = "*";
   let response: Response;
   let text: string;
   try {
@@ -76,7 +78,11 @@ function authorization({ user, passwordFile }: Credentials): Record<string, stri
   return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}` };
 }
 
-function tlsFor({ hostname }: URL, { caFile, certFile, keyFile }: Credentials): BunFetchRequestInitTLS {
+function isThisMachine({ hostname }: URL): boolean {
+  return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
+}
+
+function tlsFor(target: URL, { caFile, certFile, keyFile }: Credentials): BunFetchRequestInitTLS {
   const ca = caFile === undefined ? undefined : { ca: readText(caFile) };
   if (ca !== undefined) refuseUnusable("--ca-file", ca);
   if (certFile !== undefined && keyFile === undefined)
@@ -86,12 +92,8 @@ function tlsFor({ hostname }: URL, { caFile, certFile, keyFile }: Credentials): 
   const pair = certFile === undefined ? undefined : { cert: readText(certFile), key: readText(keyFile ?? "") };
   if (pair !== undefined) refuseUnusable("--cert-file and --key-file", pair);
   // The daemon's certificate has the node's name, and who listens on the loopback of this machine is root's choice.
-  const isThisMachine = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
-  return {
-    ...ca,
-    ...pair,
-    ...(isThisMachine && (ca === undefined ? { rejectUnauthorized: false } : { checkServerIdentity: () => undefined })),
-  };
+  const unnamed = ca === undefined ? { rejectUnauthorized: false } : { checkServerIdentity: () => undefined };
+  return { ...ca, ...pair, ...(isThisMachine(target) && unnamed) };
 }
 
 /** `fetch` would take it for a typing error in the URL. */

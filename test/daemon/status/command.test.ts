@@ -11,8 +11,12 @@ import { startDaemonProcess } from "../running-daemon.ts";
 import { checkView, statusView } from "./views.ts";
 import { sharedFolder } from "../../harness/workspace.ts";
 
-async function run(...args: readonly string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
-  const child = Bun.spawn(selfCommand(...args), { stdout: "pipe", stderr: "pipe" });
+type Outcome = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
+
+const run = (...args: readonly string[]): Promise<Outcome> => runWith({}, ...args);
+
+async function runWith(env: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<Outcome> {
+  const child = Bun.spawn(selfCommand(...args), { env: { ...process.env, ...env }, stdout: "pipe", stderr: "pipe" });
   const [stdout, stderr, exitCode] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
   return { exitCode, stdout, stderr };
 }
@@ -84,6 +88,16 @@ describe("aami status", () => {
       expect([exitCode, stderr]).toEqual([2, `aami: ${other.url} is not an aami daemon\n`]);
     }
   });
+
+  test.each([{}, { NO_PROXY: "example.org" }, { no_proxy: "example.org" }])(
+    "no proxy is asked about this machine (%o)",
+    async (exceptions) => {
+      using daemon = serve(() => Response.json(statusView()));
+      const environment = { http_proxy: "http://127.0.0.1:1", ...exceptions };
+      const { exitCode, stderr } = await runWith(environment, "status", "--url", daemon.url);
+      expect([exitCode, stderr]).toEqual([0, ""]);
+    },
+  );
 
   test("node_exporter is not, either", async () => {
     using exporter = serve(() => new Response("404 page not found\n", { status: 404 }));
