@@ -109,3 +109,6 @@ export const ChecksConfig = t.Object(
   { additionalProperties: false, default: {} },
 );
 export type ChecksConfig = Static<typeof ChecksConfig>;
+/** Which checks this node has, beside those of policies. The rest is how they run, and is fixed at start. */
+export const selectionKeys = ["enabled", "local_directory", "builtin"] as const;
+export type CheckSelection = Pick<ChecksConfig, (typeof selectionKeys)[number]>;

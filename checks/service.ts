@@ -5,7 +5,7 @@ import { createBuiltinRunner } from "./builtin/run.ts";
 import { builtinDefinitions, withOwnerSettings } from "./builtin/definitions.ts";
 import { type CheckDefinition, type CheckResult, noRun } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import type { ChecksConfig } from "./config.ts";
+import type { ChecksConfig, CheckSelection } from "./config.ts";
 import { readLocalChecks } from "./local.ts";
 import type { Readings } from "./readings.ts";
 import { createCheckRunner } from "./runner.ts";
@@ -18,6 +18,8 @@ import { createTextfile } from "./textfile.ts";
 export interface CheckService extends CheckScheduler {
   /** Reads the local directory again; `replace`, which ignores local definitions given to it, and a timer do so too. */
   readLocal(): void;
+  /** Another choice of checks than at start; the local directory is read again too. */
+  select(selection: CheckSelection): void;
   sandbox(): SandboxReport;
 }
 
@@ -90,19 +92,26 @@ export function createChecks(options: CheckServiceOptions): CheckService {
     return known.families;
   };
   const { log } = options;
-  const reader = createLocalReader(config.local_directory, log);
+  const reader = createLocalReader(log);
+  let selection: CheckSelection = config;
   let given: readonly CheckDefinition[] = [];
   let cancelTimer = () => {};
   const readLocal = (): void => {
     cancelTimer();
-    if (!config.enabled || abort.signal.aborted) return;
-    const local = reader();
+    if (abort.signal.aborted) return;
+    const { enabled, local_directory: directory, builtin: settings } = selection;
+    if (!enabled) {
+      scheduler.replace([]);
+      textfile?.remove();
+      return;
+    }
+    const local = reader(directory);
     const names = new Set(local.map(({ name }) => name));
     // The owner of the node has the last word, so a local script hides a policy of the same name.
     const fleet = given.filter(({ name, source }) => source !== "local" && !names.has(name));
     const scripts = [...fleet, ...local];
-    const builtin = options.readings === undefined ? [] : builtinDefinitions(config.builtin, scripts);
-    scheduler.replace([...withOwnerSettings(config.builtin, scripts), ...builtin]);
+    const builtin = options.readings === undefined ? [] : builtinDefinitions(settings, scripts);
+    scheduler.replace([...withOwnerSettings(settings, scripts), ...builtin]);
     if (scripts.length > 0) void open();
     textfile?.write(families());
     cancelTimer = clock.after(localIntervalSeconds, readLocal);
@@ -111,6 +120,10 @@ export function createChecks(options: CheckServiceOptions): CheckService {
   return {
     ...scheduler,
     readLocal,
+    select: (next) => {
+      selection = next;
+      readLocal();
+    },
     replace: (definitions) => {
       given = definitions;
       readLocal();
@@ -182,9 +195,9 @@ function createScheduler(options: CheckServiceOptions, open: () => Promise<Teste
 }
 
 /** Says what was left out once, not every minute. */
-function createLocalReader(directory: string, log: Logger): () => readonly CheckDefinition[] {
+function createLocalReader(log: Logger): (directory: string) => readonly CheckDefinition[] {
   let reported = "";
-  return () => {
+  return (directory) => {
     const { definitions, problems } = readLocalOrReport(directory);
     if (problems.length > 0 && problems.join() !== reported) log.warn("local checks left out", { problems });
     reported = problems.join();

@@ -47,7 +47,12 @@ export async function startDaemon({ loaded, load, log, environment = process.env
     () => collection.engine,
     () => config.scrape.collector_timeout_seconds * 1000,
   );
-  const { parts, events, checks, node } = openParts({ config, log, endpoint: endpoint.promise, readings });
+  const { parts, events, checks, selectChecks, node } = openParts({
+    config,
+    log,
+    endpoint: endpoint.promise,
+    readings,
+  });
   const heap = createHeapKeeper();
   const startedAt = Date.now();
   const manager = connectServiceManager(environment, log);
@@ -131,6 +136,7 @@ export async function startDaemon({ loaded, load, log, environment = process.env
       config = next.config;
       if (!unchanged) collection = open(previous);
       routes = routeOptions(collection);
+      selectChecks(config.checks);
       noteLoad(next);
       if (!unchanged) retire(previous, collection, config.scrape.collector_timeout_seconds, log);
       const needRestart = listNeedRestart(loaded.config, config);

@@ -1,3 +1,4 @@
+import { selectionKeys } from "../checks/config.ts";
 import type { DaemonConfig } from "./config.ts";
 
 /** What came of reading the configuration again. */
@@ -8,16 +9,24 @@ export interface Reload {
   readonly needRestart: readonly string[];
 }
 
-const fixedSections = ["checks", "server", "state_directory", "log"] as const;
-const fixedWebSettings = ["listen_addresses", "systemd_socket", "config_file"] as const;
+const fixedSections = ["server", "state_directory", "log"];
+const fixedWebSettings = ["listen_addresses", "systemd_socket", "config_file"];
 
 /** Names as in daemon.yaml. */
 export function listNeedRestart(started: DaemonConfig, next: DaemonConfig): string[] {
-  const differ = (a: unknown, b: unknown): boolean => JSON.stringify(a) !== JSON.stringify(b);
+  const webSettings = listChanges(started.web, next.web).filter((key) => fixedWebSettings.includes(key));
+  const selection: readonly string[] = selectionKeys;
+  const checkSettings = listChanges(started.checks, next.checks).filter((key) => !selection.includes(key));
   return [
-    ...fixedSections.filter((key) => differ(started[key], next[key])),
-    ...fixedWebSettings.filter((key) => differ(started.web[key], next.web[key])).map((key) => `web.${key}`),
+    ...checkSettings.map((key) => `checks.${key}`),
+    ...listChanges(started, next).filter((key) => fixedSections.includes(key)),
+    ...webSettings.map((key) => `web.${key}`),
   ];
+}
+
+function listChanges<Section extends object>(started: Section, next: Section): string[] {
+  const keys = new Set([...Object.keys(started), ...Object.keys(next)]) as Set<keyof Section & string>;
+  return [...keys].filter((key) => JSON.stringify(started[key]) !== JSON.stringify(next[key]));
 }
 
 /** In words, for an answer and for people; undefined when all of the file is in force. */

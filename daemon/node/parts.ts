@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { type Acknowledgements, createAcknowledgements } from "../../checks/acknowledgements.ts";
+import type { CheckSelection } from "../../checks/config.ts";
 import type { Readings } from "../../checks/readings.ts";
 import { type CheckService, createChecks } from "../../checks/service.ts";
 import { createEventLog, type EventLog } from "../../collectors/events.ts";
@@ -41,6 +42,8 @@ export interface Parts {
   readonly parts: readonly DaemonPart[];
   readonly events: EventLog;
   readonly checks: () => ChecksView;
+  /** Puts another choice of checks in force. */
+  readonly selectChecks: (selection: CheckSelection) => void;
   readonly node: () => NodeView | undefined;
 }
 
@@ -57,6 +60,7 @@ export function openParts(options: PartsOptions): Parts {
     parts: [checks.part, ...node, createEventsPart(events), ...control],
     events,
     checks: checks.view,
+    selectChecks: (selection) => checks.service().select(selection),
     node: () => node[0]?.view(),
   };
 }

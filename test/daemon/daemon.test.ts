@@ -163,8 +163,8 @@ describe("the life of the daemon", () => {
     const reload = async () => (await daemon.get("/-/reload", { method: "POST" })).text();
     const told = async () => ((await (await daemon.get("/api/v1/status")).json()) as StatusView).configuration;
     expect(await told()).toBeUndefined();
-    writeFileSync(file, "checks: { enabled: false }\nlog: { level: error }\n");
-    const reason = "a restart is needed for checks, log";
+    writeFileSync(file, "checks: { concurrency: 4 }\nlog: { level: error }\n");
+    const reason = "a restart is needed for checks.concurrency, log";
     expect(await reload()).toBe(`configuration reloaded in part: ${reason}\n`);
     // Twice the same is not in force after the second time.
     expect(await reload()).toBe(`configuration reloaded in part: ${reason}\n`);
@@ -178,6 +178,30 @@ describe("the life of the daemon", () => {
     expect(await reload()).toBe("configuration reloaded\n");
     expect(await told()).toBeUndefined();
   });
+
+  test("a reload puts other parameters of builtin checks in force, without some, without all, and back", async () => {
+    const file = join(folder, "checks.yaml");
+    const builtin = (settings: string): string => `checks: { builtin: { ${settings} } }\n`;
+    writeFileSync(file, builtin("file_handles: { limit: 1, interval_seconds: 5 }"));
+    await using daemon = await startDaemonProcess(`--config=${file}`);
+    const statusOf = async (name: string): Promise<string | undefined> => {
+      const { checks } = (await (await daemon.get("/api/v1/status")).json()) as StatusView;
+      return checks.checks.find((check) => check.name === name)?.status;
+    };
+    const reloadWith = async (text: string): Promise<void> => {
+      writeFileSync(file, text);
+      expect(await (await daemon.get("/-/reload", { method: "POST" })).text()).toBe("configuration reloaded\n");
+    };
+    await waitFor("one handle to be too many", async () => (await statusOf("file_handles")) === "critical");
+    await reloadWith(builtin("zombies: { enabled: false }"));
+    await waitFor("file_handles to be judged anew", async () => (await statusOf("file_handles")) === "ok");
+    expect(await statusOf("zombies")).toBeUndefined();
+    await reloadWith("checks: { enabled: false }\n");
+    expect(await statusOf("file_handles")).toBeUndefined();
+    expect(await daemon.page()).not.toContain("aami_check_status");
+    await reloadWith("");
+    await waitFor("zombies to be judged", async () => (await statusOf("zombies")) === "ok");
+  }, 180_000);
 
   test("SIGHUP reads the configuration again", async () => {
     const file = join(folder, "hup.yaml");
