@@ -36,61 +36,65 @@ export interface TlsListenOptions {
 
 /**
  * HTTPS with HTTP/1.1 and HTTP/2 by node:http2, since Bun.serve shows no client certificate and takes no TLS version.
- * Certificates are replaced while running; whether clients are asked for one is fixed at start.
+ * Other settings while running are another server behind the same door; connections end as they began.
  */
 export async function listenTls(options: TlsListenOptions): Promise<Listener> {
   const { doorway, source, handler, log } = options;
   const { handshakeMs, idleMs } = options.timeouts ?? { handshakeMs: handshakeTimeoutMs, idleMs: idleTimeoutMs };
-  const { tls, http2 } = source.current();
-  if (tls === undefined) throw new Error("the web configuration has no tls_server_config");
-  let active: TlsOptions = tls;
-  let seen: TlsOptions = tls;
-  const server = createSecureServer({
-    ...active.context,
-    allowHTTP1: true,
-    settings: { maxConcurrentStreams },
-    ...(http2 ? {} : { ALPNCallback: () => "http/1.1" }),
-    requestCert: active.clients.request,
-    rejectUnauthorized: false,
-  });
-  const refresh = (): void => {
-    const latest = currentTls(source);
-    if (latest === undefined || latest === seen) return;
-    seen = latest;
-    if (latest.clients.request !== active.clients.request) {
-      log.error("client_auth_type cannot be changed while running, restart the daemon");
-      return;
-    }
-    active = latest;
-    server.setSecureContext(latest.context);
-    log.info("tls certificate replaced");
-  };
   const sockets = new Set<TLSSocket>();
   const handshakes = new WeakMap<Socket, Timer>();
-  server.on("secureConnection", (socket: TLSSocket) => {
-    clearTimeout(handshakes.get(connectionOf(socket)));
-    socket.setTimeout(idleMs, () => socket.destroy());
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-    const refusal = refuse(socket, active.clients);
-    if (refusal === undefined) return;
-    log.debug("tls client refused", { reason: refusal, client: socket.remoteAddress });
-    socket.destroy();
-  });
-  server.on("tlsClientError", (error) => log.debug("tls handshake failed", { error }));
-  server.on("request", (request: Http2ServerRequest, response: Http2ServerResponse) => {
-    refresh();
-    respond(request, response, handler).catch((error) => {
-      log.error("request failed", { error });
-      response.destroy();
+
+  const open = ({ tls: { context, clients }, http2 }: TlsSettings): Http2SecureServer => {
+    const server = createSecureServer({
+      ...context,
+      allowHTTP1: true,
+      settings: { maxConcurrentStreams },
+      ...(http2 ? {} : { ALPNCallback: () => "http/1.1" }),
+      requestCert: clients.request,
+      rejectUnauthorized: false,
     });
-  });
+    server.on("secureConnection", (socket: TLSSocket) => {
+      clearTimeout(handshakes.get(connectionOf(socket)));
+      socket.setTimeout(idleMs, () => socket.destroy());
+      sockets.add(socket);
+      socket.on("close", () => sockets.delete(socket));
+      const refusal = refuse(socket, clients);
+      if (refusal === undefined) return;
+      log.debug("tls client refused", { reason: refusal, client: socket.remoteAddress });
+      socket.destroy();
+    });
+    server.on("tlsClientError", (error) => log.debug("tls handshake failed", { error }));
+    server.on("request", (request: Http2ServerRequest, response: Http2ServerResponse) => {
+      refresh();
+      respond(request, response, handler).catch((error) => {
+        log.error("request failed", { error });
+        response.destroy();
+      });
+    });
+    return server;
+  };
+
+  const settings = currentSettings(source);
+  if (settings === undefined) throw new Error("the web configuration has no tls_server_config");
+  let seen = settings.tls;
+  let active = settings;
+  let server = open(active);
+  const refresh = (): void => {
+    const latest = currentSettings(source);
+    if (latest === undefined || latest.tls === seen) return;
+    seen = latest.tls;
+    // Another reading of the file need not have changed any of this.
+    if (JSON.stringify(latest) === JSON.stringify(active)) return;
+    active = latest;
+    server = open(active);
+    log.info("tls settings replaced");
+  };
 
   const onConnection = (socket: Socket): void => {
     const timer = setTimeout(() => socket.destroy(), handshakeMs).unref();
     handshakes.set(socket, timer);
     socket.on("close", () => clearTimeout(timer));
-    sortOut(socket, server);
+    sortOut(socket, () => server);
   };
   const door = await openDoor(doorway, onConnection, log);
   const watch = setInterval(refresh, watchIntervalMs);
@@ -111,7 +115,7 @@ function connectionOf(socket: TLSSocket): Socket {
 }
 
 /** Hands TLS connections on by their first byte; a client that speaks plain HTTP is told so, as Go's server does. */
-function sortOut(socket: Socket, server: Http2SecureServer): void {
+function sortOut(socket: Socket, currentServer: () => Http2SecureServer): void {
   socket.on("error", () => socket.destroy());
   socket.once("data", (chunk) => {
     if (chunk[0] !== tlsHandshakeRecord) {
@@ -120,14 +124,20 @@ function sortOut(socket: Socket, server: Http2SecureServer): void {
     }
     socket.pause();
     socket.unshift(chunk);
-    server.emit("connection", socket);
+    currentServer().emit("connection", socket);
   });
 }
 
+interface TlsSettings {
+  readonly tls: TlsOptions;
+  readonly http2: boolean;
+}
+
 /** Undefined while the file is broken: requests are then refused, and the last good certificate keeps answering. */
-function currentTls(source: WebConfigSource): TlsOptions | undefined {
+function currentSettings(source: WebConfigSource): TlsSettings | undefined {
   try {
-    return source.current().tls;
+    const { tls, http2 } = source.current();
+    return tls && { tls, http2 };
   } catch {
     return undefined; // the guard in front of the pages reports it
   }

@@ -139,15 +139,38 @@ test("a replaced certificate is used for the next connection", async () => {
   });
 });
 
-test("a setting that needs a restart is told once, not at every request", async () => {
+test("whether clients are asked for a certificate, and HTTP/2, change while running", async () => {
+  await using listener = await listen(server);
+  const outcome = (credentials: object): Promise<number | string> =>
+    get(listener.url, credentials).then(
+      ({ status }) => status,
+      () => "refused",
+    );
+  const protocol = async () => (await handshake(listener.port, { ...client, ALPNProtocols: ["h2"] })).protocol;
+  expect([await outcome({}), await protocol()]).toEqual([200, "h2"]);
+  const verify = "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n";
+  writeFileSync(listener.file, `${server}${verify}http_server_config: { http2: false }\n`);
+  await waitFor("clients to be asked", async () => (await outcome({})) === "refused");
+  expect([await outcome(client), await protocol().catch(() => "none")]).toEqual([200, "none"]);
+  writeFileSync(listener.file, server);
+  await waitFor("everybody to be let in", async () => (await outcome({})) === 200);
+  expect(await protocol()).toBe("h2");
+});
+
+test("a replaced certificate is told once, other users are no replaced certificate", async () => {
   const lines: string[] = [];
   const log = createLogger({ write: (line) => void lines.push(line) });
   await using listener = await listen(server, { log });
-  writeFileSync(listener.file, `${server}  client_auth_type: RequestClientCert\n`);
-  const complaints = (): string[] => lines.filter((line) => line.includes("client_auth_type"));
-  await waitFor("the complaint", async () => (await get(listener.url)).ok && complaints().length > 0);
-  for (let request = 0; request < 3; request++) await (await get(listener.url)).text();
-  expect(complaints()).toHaveLength(1);
+  const hash = await Bun.password.hash("secret", { algorithm: "bcrypt", cost: 4 });
+  writeFileSync(listener.file, `${server}basic_auth_users: { ann: "${hash}" }\n`);
+  await waitFor("a password to be asked for", async () => (await get(listener.url)).status === 401);
+  expect(lines).toEqual([]);
+  writeFileSync(listener.file, server.replaceAll("server.", "renewed."));
+  await waitFor("the new certificate", async () => {
+    await get(listener.url);
+    return (await handshake(listener.port)).name === "renewed";
+  });
+  expect(lines).toEqual([expect.stringContaining("tls settings replaced")]);
 });
 
 test("clients are asked for their certificate after the server's was replaced too", async () => {
