@@ -1,3 +1,5 @@
+import { releaseResidentCode } from "../runtime/resident-code.ts";
+
 /**
  * JavaScriptCore lets garbage grow in proportion to the machine's memory: tens of megabytes here, which a scrape every
  * 15 seconds would never make it give back. So the heap is collected when a scrape has been answered and nobody waits.
@@ -11,15 +13,21 @@ export interface HeapKeeper {
 const quietMs = 250;
 /** A collection takes about 10 ms. */
 const pagesBetween = { whenQuiet: 60, atMost: 200 };
+/** What it took to start is given back by then, however seldom there is a scrape. */
+const startedMs = 30_000;
+const collectionsPerRelease = 16;
 
-export function createHeapKeeper(collect: () => void = () => Bun.gc(true)): HeapKeeper {
+export function createHeapKeeper(collect: () => void = createCollector()): HeapKeeper {
   let pages = 0;
   let timer: Timer | undefined;
-  const run = (): void => {
-    if (pages < pagesBetween.whenQuiet) return;
+  const collectNow = (): void => {
     pages = 0;
     collect();
   };
+  const run = (): void => {
+    if (pages >= pagesBetween.whenQuiet) collectNow();
+  };
+  const started = setTimeout(collectNow, startedMs).unref();
   return {
     pageSent: () => {
       pages++;
@@ -28,6 +36,17 @@ export function createHeapKeeper(collect: () => void = () => Bun.gc(true)): Heap
       if (timer === undefined) timer = setTimeout(run, quietMs).unref();
       else timer.refresh();
     },
-    stop: () => clearTimeout(timer),
+    stop: () => {
+      clearTimeout(started);
+      clearTimeout(timer);
+    },
+  };
+}
+
+function createCollector(): () => void {
+  let collections = 0;
+  return () => {
+    Bun.gc(true);
+    if (collections++ % collectionsPerRelease === 0) releaseResidentCode();
   };
 }

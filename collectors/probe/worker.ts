@@ -1,6 +1,7 @@
 import { readSync, writeSync } from "node:fs";
 import { isErrno } from "../read.ts";
 import { describeError } from "../../runtime/log.ts";
+import { releaseResidentCode } from "../../runtime/resident-code.ts";
 import { createFrameWriter, type OutgoingFrame, type OutgoingResult } from "./frames.ts";
 
 /** Where the daemon listens: requests come in on 0, a byte on 1 says "look at 3", frames go out on 3. */
@@ -24,6 +25,8 @@ const holdMs = 20;
 const holdBytes = 512 * 1024;
 
 const batchesBetweenCollections = 500;
+/** By then all that it does has been done once. */
+const batchesOfStart = 3;
 /** So much in one batch (a huge text file) leaves many times that behind. */
 const bulkyBatchBytes = 2 * 1024 * 1024;
 
@@ -96,6 +99,7 @@ export async function serveJobs(
     batches++;
     // While it waits in a blocking read the runtime never gets to collect garbage at leisure.
     if (batches % batchesBetweenCollections === 0 || batchBytes >= bulkyBatchBytes) Bun.gc(true);
+    if (batches === batchesOfStart) releaseResidentCode();
     batchBytes = 0;
   }
 }
