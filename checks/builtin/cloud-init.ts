@@ -1,6 +1,6 @@
 import { Type as t } from "@sinclair/typebox";
 import type { Finding } from "../verdict.ts";
-import { defineBuiltin, duration, happened, timeOf } from "./builtin.ts";
+import { defineBuiltin, happened, timeOf } from "./builtin.ts";
 
 export const cloudInit = defineBuiltin({
   name: "cloud_init",
@@ -39,9 +39,8 @@ export const cloudInit = defineBuiltin({
     });
     const running = [...starts].filter(([stage]) => !ends.has(stage));
     for (const [stage, start] of running) {
-      const seconds = nowSeconds - start;
-      if (seconds < parameters.stage_minutes * 60) continue;
-      const summary = `goes on for ${duration(seconds)}`;
+      if (nowSeconds - start < parameters.stage_minutes * 60) continue;
+      const summary = `goes on since ${timeOf(start)}`;
       findings.push({ status: "warning", subject: `stage ${stage}`, summary, action: "check_configuration" });
     }
     const [first] = running;

@@ -2,7 +2,7 @@ import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Sample } from "../../collectors/collector.ts";
 import type { Finding } from "../verdict.ts";
-import { defineBuiltin, duration } from "./builtin.ts";
+import { defineBuiltin, timeOf } from "./builtin.ts";
 import { escalate, type Fault, FaultMemory, listFaults, mergeFaults } from "./faults.ts";
 
 const Memory = t.Object({
@@ -58,11 +58,13 @@ export const dState = defineBuiltin({
     for (const key of blocked.keys()) tasks[key] = { since: before[key]?.since ?? nowSeconds, missed: 0 };
     const waiting = [...blocked].map(([key, { labels }]): Waiting => {
       const { pid = "", name = "" } = labels;
-      return { pid, name, seconds: nowSeconds - (tasks[key]?.since ?? nowSeconds), isDriver: driver.test(name) };
+      return { pid, name, since: tasks[key]?.since ?? nowSeconds, isDriver: driver.test(name) };
     });
     const long = waiting
-      .filter(({ name, seconds }) => seconds >= parameters.minimum_seconds && !parameters.ignore.includes(name))
-      .toSorted((a, b) => Number(b.isDriver) - Number(a.isDriver) || b.seconds - a.seconds);
+      .filter(
+        ({ name, since }) => nowSeconds - since >= parameters.minimum_seconds && !parameters.ignore.includes(name),
+      )
+      .toSorted((a, b) => Number(b.isDriver) - Number(a.isDriver) || a.since - b.since);
     const times = { nowSeconds, bootId };
     const hung = new Set(long.filter(({ isDriver }) => isDriver).map(({ name }) => name));
     const faults = mergeFaults(
@@ -80,13 +82,14 @@ export const dState = defineBuiltin({
 interface Waiting {
   readonly pid: string;
   readonly name: string;
-  readonly seconds: number;
+  /** A look found it waiting. */
+  readonly since: number;
   readonly isDriver: boolean;
 }
 
-function toFinding({ pid, name, seconds, isDriver }: Waiting, fault: Fault | undefined): Finding {
+function toFinding({ pid, name, since, isDriver }: Waiting, fault: Fault | undefined): Finding {
   const subject = `${name} (pid ${pid})`;
-  const summary = `in uninterruptible sleep for ${duration(seconds)}`;
+  const summary = `in uninterruptible sleep since ${timeOf(since)}`;
   if (!isDriver) return { status: "warning", subject, summary, action: "check_storage" };
   const action = fault === undefined ? "reboot" : escalate(fault, "reboot");
   return { status: "critical", subject, summary, action };

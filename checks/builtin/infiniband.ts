@@ -2,7 +2,7 @@ import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Labels, Sample } from "../../collectors/collector.ts";
 import type { Finding } from "../verdict.ts";
-import { count, defineBuiltin, duration, type GradeInput, happened, timeOf } from "./builtin.ts";
+import { count, defineBuiltin, type GradeInput, happened, timeOf } from "./builtin.ts";
 
 const Parameters = t.Object(
   {
@@ -149,15 +149,15 @@ interface Judging {
 }
 
 function judgeState(port: Port, { parameters, nowSeconds, bestRate }: Judging): Finding[] {
-  const { name: subject, isUp, since = nowSeconds, goneSince, rate = 0 } = port;
+  const { name: subject, isUp, goneSince, rate = 0 } = port;
   if (goneSince !== undefined) {
-    const summary = `gone for ${duration(nowSeconds - goneSince)}`;
+    const summary = `gone since ${timeOf(goneSince)}`;
     return [{ status: "critical", subject, summary, action: "inspect_hardware", ...happened(goneSince) }];
   }
   if (isUp === undefined) {
     return port.isExpected ? [{ status: "unknown", subject, summary: "its state cannot be read", action: "none" }] : [];
   }
-  if (!isUp) return port.isExpected ? [judgeDown(port, nowSeconds - since, parameters)] : [];
+  if (!isUp) return port.isExpected ? [judgeDown(port, nowSeconds, parameters)] : [];
   if (rate === 0 || rate >= bestRate) return [];
   const [now, best] = [rate, bestRate].map((each) => Math.round(each / bytesPerGigabit));
   return [{ status: "warning", subject, summary: `runs at ${now} of ${best} Gb/s`, action: "check_network" }];
@@ -168,16 +168,17 @@ const disabled = 3;
 const linkUp = 5;
 
 function judgeDown(
-  { name: subject, physicalState, isDropped }: Port,
-  seconds: number,
+  { name: subject, physicalState, isDropped, since }: Port,
+  nowSeconds: number,
   parameters: Parameters,
 ): Finding {
-  const how = `down for ${duration(seconds)}`;
+  const how = since === undefined ? "down" : `down since ${timeOf(since)}`;
   if (physicalState === disabled) {
     const summary = `${how}, switched off by an administrator`;
     return { status: "warning", subject, summary, action: "check_configuration" };
   }
-  const status = isDropped || seconds >= parameters.down_seconds ? "critical" : "warning";
+  const isLong = nowSeconds - (since ?? nowSeconds) >= parameters.down_seconds;
+  const status = isDropped || isLong ? "critical" : "warning";
   if (physicalState === linkUp) {
     const summary = `${how}: there is a link, and no subnet manager has made it active`;
     return { status, subject, summary, action: "check_network" };

@@ -1,7 +1,7 @@
 import { Type as t } from "@sinclair/typebox";
 import type { Labels, Sample } from "../../collectors/collector.ts";
 import type { Finding } from "../verdict.ts";
-import { count, defineBuiltin, duration } from "./builtin.ts";
+import { count, defineBuiltin, timeOf } from "./builtin.ts";
 
 export const mounts = defineBuiltin({
   name: "mounts",
@@ -54,16 +54,19 @@ function missing(samples: readonly Sample[]): Finding[] {
 
 function unhealthy(judged: (family: string) => readonly Sample[]): Finding[] {
   const states = new Map(judged("aami_mount_probe_info").map(({ labels }) => [mountPointOf(labels), labels]));
-  const stuck = new Map(judged("aami_mount_stuck_seconds").map(({ labels, value }) => [mountPointOf(labels), value]));
+  const byMount = (family: string): Map<string, number> =>
+    new Map(judged(family).map(({ labels, value }) => [mountPointOf(labels), value]));
+  const stuck = byMount("aami_mount_stuck_seconds");
+  const lastAnswers = byMount("aami_mount_last_success_timestamp_seconds");
   return judged("aami_mount_healthy").flatMap(({ labels, value }) => {
     if (value === 1) return [];
     const subject = mountPointOf(labels);
     const { state = "", step = "", error = "" } = states.get(subject) ?? {};
-    const seconds = stuck.get(subject) ?? 0;
+    const lastAnswer = lastAnswers.get(subject);
     const source = `${labels["fstype"] ?? ""} from ${labels["device"] ?? ""}`;
     const summary =
-      seconds > 0
-        ? `hangs for ${duration(seconds)} in ${step} (${source})`
+      (stuck.get(subject) ?? 0) > 0
+        ? `hangs in ${step}${lastAnswer === undefined ? "" : `, last answer at ${timeOf(lastAnswer)}`} (${source})`
         : `${state === "slow" ? "answers too late" : "fails"}${error === "" ? "" : ` with ${error}`} (${source})`;
     return [{ status: "critical", subject, summary, action: "check_storage" }];
   });

@@ -1,7 +1,7 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Finding } from "../../verdict.ts";
-import { count, defineBuiltin, duration } from "../builtin.ts";
+import { count, defineBuiltin, timeOf } from "../builtin.ts";
 import { missingGpus, Most, observeMost } from "../gpu/fewer.ts";
 import { type AmdGpu, readAmdGpus } from "./gpus.ts";
 
@@ -41,9 +41,7 @@ export const amdGpuCount = defineBuiltin({
     );
     const counts = observeMost(known, gpus.length, nowSeconds);
     const findings = [
-      ...silent.map((gpu) =>
-        judge(gpu, nowSeconds - (unreadable[gpu.pciBusId] ?? nowSeconds), parameters.reset_seconds),
-      ),
+      ...silent.map((gpu) => judge(gpu, unreadable[gpu.pciBusId] ?? nowSeconds, nowSeconds - parameters.reset_seconds)),
       ...missingGpus(gpus.length, parameters.expected_gpus, counts),
     ];
     return { findings, summary: `${count(gpus.length, "GPU")} there`, memory: { ...counts, unreadable } };
@@ -55,10 +53,11 @@ export const amdGpuCount = defineBuiltin({
   },
 });
 
-function judge({ name: subject }: AmdGpu, seconds: number, resetSeconds: number): Finding {
-  if (seconds < resetSeconds) {
+/** Silent since the first of these; since before the other one no reset takes. */
+function judge({ name: subject }: AmdGpu, since: number, longSince: number): Finding {
+  if (since > longSince) {
     const summary = "cannot be read, perhaps it is being reset";
     return { status: "unknown", subject, summary, action: "none" };
   }
-  return { status: "critical", subject, summary: `cannot be read for ${duration(seconds)}`, action: "reboot" };
+  return { status: "critical", subject, summary: `has not been read since ${timeOf(since)}`, action: "reboot" };
 }

@@ -1,7 +1,7 @@
 import { Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import type { Finding } from "../../verdict.ts";
-import { count, defineBuiltin, duration } from "../builtin.ts";
+import { count, defineBuiltin, timeOf } from "../builtin.ts";
 import { type Gpu, readable, readGpus } from "./gpus.ts";
 
 const Memory = t.Record(t.String(), t.Number());
@@ -45,9 +45,8 @@ export const gpuFabric = defineBuiltin({
     const findings = gpus.flatMap((gpu): Finding[] => {
       const since = waiting[gpu.uuid];
       if (since === undefined) return joined(gpu);
-      const seconds = nowSeconds - since;
-      if (seconds < parameters.joining_seconds) return [];
-      const summary = `has not joined the fabric for ${duration(seconds)}`;
+      if (nowSeconds - since < parameters.joining_seconds) return [];
+      const summary = `outside the fabric since ${timeOf(since)}`;
       return [{ status: "critical", subject: gpu.name, summary, action: "check_configuration" }];
     });
     return { findings, summary: `${count(gpus.length - outside.length, "GPU")} on the fabric`, memory: waiting };

@@ -62,7 +62,7 @@ describe("amd_gpu_count", () => {
     ).toMatchObject({
       status: "critical",
       action: "reboot",
-      summary: `${first}: cannot be read for 5 min`,
+      summary: `${first}: has not been read since 2026-11-20 12:00:00 UTC`,
     });
     expect(
       after(amdGpuCount, [

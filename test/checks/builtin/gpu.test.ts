@@ -427,7 +427,7 @@ describe("gpu_fabric", () => {
       ]),
     ).toMatchObject({
       status: "critical",
-      summary: "GPU 0 (0000:3a:00): has not joined the fabric for 10 min",
+      summary: "GPU 0 (0000:3a:00): outside the fabric since 2026-11-20 12:00:00 UTC",
     });
     expect(
       after(gpuFabric, [

@@ -42,7 +42,7 @@ export const network: Scenario = async ({ machine, node, check }) => {
       'node_network_up{device="eth1"} 0',
     ]);
     await node.waitForVerdict("infiniband", "critical");
-    await node.waitForStatus(1, [/^CRITICAL infiniband,/m, /rxe0\/1: down for/]);
+    await node.waitForStatus(1, [/^CRITICAL infiniband,/m, /rxe0\/1: down since/]);
     await machine.monitor("set_link", { name: "nic1", up: true });
     const page = await node.waitForPage([`node_infiniband_state_id${port} 4`, 'node_network_carrier{device="eth1"} 1']);
     assert(valueOf(page, changes) >= before + 2, "the changes were not counted");
