@@ -53,23 +53,38 @@ function missing(samples: readonly Sample[]): Finding[] {
 }
 
 function unhealthy(judged: (family: string) => readonly Sample[]): Finding[] {
-  const states = new Map(judged("aami_mount_probe_info").map(({ labels }) => [mountPointOf(labels), labels]));
   const byMount = (family: string): Map<string, number> =>
     new Map(judged(family).map(({ labels, value }) => [mountPointOf(labels), value]));
+  const states = new Map(judged("aami_mount_probe_info").map(({ labels }) => [mountPointOf(labels), labels]));
   const stuck = byMount("aami_mount_stuck_seconds");
-  const lastAnswers = byMount("aami_mount_last_success_timestamp_seconds");
+  const stuckWrites = byMount("aami_mount_write_test_stuck_seconds");
+  const answers = byMount("aami_mount_last_success_timestamp_seconds");
   return judged("aami_mount_healthy").flatMap(({ labels, value }) => {
     if (value === 1) return [];
     const subject = mountPointOf(labels);
-    const { state = "", step = "", error = "" } = states.get(subject) ?? {};
-    const lastAnswer = lastAnswers.get(subject);
-    const source = `${labels["fstype"] ?? ""} from ${labels["device"] ?? ""}`;
-    const summary =
-      (stuck.get(subject) ?? 0) > 0
-        ? `hangs in ${step}${lastAnswer === undefined ? "" : `, last answer at ${timeOf(lastAnswer)}`} (${source})`
-        : `${state === "slow" ? "answers too late" : "fails"}${error === "" ? "" : ` with ${error}`} (${source})`;
+    const how = describeTrouble(states.get(subject) ?? {}, {
+      isStuck: (stuck.get(subject) ?? 0) > 0,
+      isWriteStuck: (stuckWrites.get(subject) ?? 0) > 0,
+      lastAnswer: answers.get(subject),
+    });
+    const summary = `${how} (${labels["fstype"] ?? ""} from ${labels["device"] ?? ""})`;
     return [{ status: "critical", subject, summary, action: "check_storage" }];
   });
+}
+
+interface Trouble {
+  readonly isStuck: boolean;
+  readonly isWriteStuck: boolean;
+  readonly lastAnswer: number | undefined;
+}
+
+function describeTrouble(probe: Labels, { isStuck, isWriteStuck, lastAnswer }: Trouble): string {
+  const { state, step = "", error = "" } = probe;
+  if (isStuck) return `hangs in ${step}${lastAnswer === undefined ? "" : `, last answer at ${timeOf(lastAnswer)}`}`;
+  if (isWriteStuck) return "a write does not come back: is it frozen?";
+  if (state === "slow") return "answers too late";
+  if (state === "ok") return "answers again, and has to do so once more";
+  return error === "" ? "fails" : `fails with ${error}`;
 }
 
 /** The prober has a state of it and says nothing about its health: the last probe is too long ago. */

@@ -183,6 +183,26 @@ const cases: readonly Case[] = [
   },
   {
     check: mounts,
+    what: "one that answers again, once",
+    families: {
+      aami_mount_healthy: [[data, 0]],
+      aami_mount_probe_info: [[{ ...data, state: "ok", step: "", error: "" }, 1]],
+      aami_mount_stuck_seconds: [[data, 0]],
+    },
+    expected: ["critical", "check_storage", "/data: answers again, and has to do so once more (nfs4 from filer:/data)"],
+  },
+  {
+    check: mounts,
+    what: "a frozen file system",
+    families: {
+      aami_mount_healthy: [[data, 0]],
+      aami_mount_probe_info: [[{ ...data, state: "ok", step: "", error: "" }, 1]],
+      aami_mount_write_test_stuck_seconds: [[data, 90]],
+    },
+    expected: ["critical", "check_storage", "/data: a write does not come back: is it frozen? (nfs4 from filer:/data)"],
+  },
+  {
+    check: mounts,
     what: "a stale handle",
     families: {
       aami_mount_healthy: [[data, 0]],
