@@ -1,58 +1,59 @@
-import { closeSync, fstatSync, openSync, readSync, statfsSync, statSync } from "node:fs";
+import { closeSync, fstatSync, lstatSync, openSync, readFileSync, readSync } from "node:fs";
+import { createNamedFolders, type FilesystemKind, type NamedFolder } from "./named-folders.ts";
 
 /**
- * Reads files of procfs and sysfs through descriptors that stay open: a reading then costs one or two system calls
- * instead of five. The kernel makes the content anew for every read at offset 0. Holding such a file open keeps
- * neither a device nor a module: once its device has gone, a read fails and the file is opened afresh.
+ * Reads files through descriptors that stay open: a reading then costs one or two system calls instead of five. For
+ * procfs and sysfs, where the kernel makes the content anew for every read at offset 0, and for recorded trees of them
+ * on a local disk. Holding such a file open keeps neither a device nor a module: once its device has gone, a read fails
+ * and the file is opened afresh.
  */
 export interface OpenFiles {
   read(path: string): string;
+  /**
+   * The readings from here on are a new round: where their names lead is looked up again, once for all the files of a
+   * folder. Without rounds it is looked up for each reading.
+   */
+  beginRound(): void;
   /** Descriptors held. */
   size(): number;
 }
 
 interface OpenFile {
   readonly fd: number;
-  /** The folder that the path led through, where that may be renamed, and its inode. */
-  readonly folder: Folder | undefined;
-  readonly folderInode: number | undefined;
-  /** Whether a read that gives less than was asked for has come to the end: one system call fewer. */
-  readonly endsShort: boolean;
+  /** The folder that the path led through, where that may come to lead elsewhere, and its version. */
+  readonly folder: NamedFolder | undefined;
+  readonly folderVersion: number;
+  /** A read that gives less than this and less than was asked for has come to the end: one system call fewer. */
+  readonly endsBelow: number;
   /** What the next read will want. */
   sizeHint: number;
   usedAt: number;
 }
 
-interface Folder {
-  readonly path: string;
-  inode: number;
-  checkedAt: number;
-}
-
-/** f_type of statfs(2). */
-const PROC_SUPER_MAGIC = 0x9fa0;
-const SYSFS_MAGIC = 0x62656572;
 /** A page: the longest attribute of sysfs on most machines. */
 const smallRead = 4096;
 const forgetAfterMs = 300_000;
 const sweepEveryMs = 60_000;
-const folderCheckEveryMs = 100;
 
-export function createOpenFiles({ limit = 4096, now = () => Date.now() } = {}): OpenFiles {
+export function createOpenFiles(options: { limit?: number; now?: () => number } = {}): OpenFiles {
+  const { now = () => Date.now() } = options;
   const open = new Map<string, OpenFile>();
-  const typeOfDevice = new Map<number, number>();
-  const folders = new Map<string, Folder>();
-  let sweptAt = now();
+  const folders = createNamedFolders(now);
+  let { limit } = options;
+  let time = now();
+  let hasRounds = false;
+  let sweptAt = time;
 
   const read = (path: string): string => {
+    if (!hasRounds) time = now();
     const known = open.get(path);
     if (known === undefined) return readNew(path);
-    if (known.folderInode !== inodeOf(known.folder)) {
+    if (known.folder !== undefined && known.folderVersion !== folders.version(known.folder)) {
       forget(path, known);
       return readNew(path);
     }
     try {
-      known.usedAt = now();
+      known.usedAt = time;
       return readAll(known);
     } catch (error) {
       if (isLastingRefusal(error)) throw error;
@@ -63,15 +64,18 @@ export function createOpenFiles({ limit = 4096, now = () => Date.now() } = {}): 
   };
 
   const readNew = (path: string): string => {
-    // Before the file is opened: a renaming in between is then seen at the next read.
-    const folder = folderOf(path);
-    const folderInode = inodeOf(folder);
+    // Before the file is opened: what happens in between is then seen at the next read.
+    const folder = folderToHoldIn(path);
+    const folderVersion = folder === undefined ? 0 : folders.version(folder);
     const fd = openSync(path, "r");
     let held: OpenFile | undefined;
     try {
-      const type = filesystemWorthKeeping(path, fd);
-      const file = { fd, folder, folderInode, endsShort: endsShort(type, path), sizeHint: smallRead, usedAt: now() };
-      if (type !== undefined) held = file;
+      const kind = folder !== undefined && belongsTo(folder, path, fd) ? folder.kind : "other";
+      const file: OpenFile = {
+        ...{ fd, folderVersion, endsBelow: endsBelow(kind, path), sizeHint: smallRead, usedAt: time },
+        folder: mayLeadElsewhere(kind, path) ? folder : undefined,
+      };
+      if (kind !== "other") held = file;
       return readAll(file);
     } catch (error) {
       if (!isLastingRefusal(error)) held = undefined;
@@ -82,49 +86,24 @@ export function createOpenFiles({ limit = 4096, now = () => Date.now() } = {}): 
     }
   };
 
-  /**
-   * A network or RDMA device can be given another's name, and an open file follows the device instead of the name. Each
-   * folder of a class is therefore looked up again, once per collection or so and not for every file in it.
-   */
-  const folderOf = (path: string): Folder | undefined => {
-    if (!path.includes("/class/")) return undefined;
-    const folderPath = path.slice(0, path.lastIndexOf("/"));
-    const known = folders.get(folderPath);
-    if (known !== undefined) return known;
-    const folder = { path: folderPath, inode: 0, checkedAt: Number.NEGATIVE_INFINITY };
-    folders.set(folderPath, folder);
-    return folder;
-  };
-
-  const inodeOf = (folder: Folder | undefined): number | undefined => {
-    if (folder === undefined) return undefined;
-    const time = now();
-    if (time - folder.checkedAt >= folderCheckEveryMs) {
-      folder.inode = statSync(folder.path, { throwIfNoEntry: false })?.ino ?? 0;
-      folder.checkedAt = time;
-    }
-    return folder.inode;
-  };
-
-  /** The type of the kernel's own file systems, whose files are worth to be held; undefined for all others. */
-  const filesystemWorthKeeping = (path: string, fd: number): number | undefined => {
+  /** Undefined where no file is to be held. */
+  const folderToHoldIn = (path: string): NamedFolder | undefined => {
     // A process's own files die with it, and there are many.
     if (/\/proc\/\d/.test(path)) return undefined;
-    if (open.size >= limit && !sweep()) return undefined;
-    const { dev } = fstatSync(fd);
-    const type = typeOfDevice.get(dev) ?? statfsSync(path).type;
-    typeOfDevice.set(dev, type);
-    return type === PROC_SUPER_MAGIC || type === SYSFS_MAGIC ? type : undefined;
+    limit ??= defaultLimit();
+    if (open.size >= limit) sweep();
+    if (open.size >= limit) return undefined;
+    const folder = folders.of(path);
+    const isWorthIt = folder.kind === "local" ? folder.isSettled : folder.kind !== "other";
+    return isWorthIt ? folder : undefined;
   };
 
-  /** Lets go of what has not been read for a while; whether there is room again. */
-  const sweep = (): boolean => {
-    const time = now();
-    if (time - sweptAt < sweepEveryMs) return false;
+  /** Lets go of what has not been read for a while. */
+  const sweep = (): void => {
+    if (time - sweptAt < sweepEveryMs) return;
     sweptAt = time;
     for (const [path, file] of open) if (time - file.usedAt > forgetAfterMs) forget(path, file);
-    for (const [path, { checkedAt }] of folders) if (time - checkedAt > forgetAfterMs) folders.delete(path);
-    return open.size < limit;
+    folders.sweep(time - forgetAfterMs);
   };
 
   const forget = (path: string, { fd }: OpenFile): void => {
@@ -132,15 +111,46 @@ export function createOpenFiles({ limit = 4096, now = () => Date.now() } = {}): 
     closeSync(fd);
   };
 
-  return { read, size: () => open.size };
+  const beginRound = (): void => {
+    hasRounds = true;
+    time = now();
+    folders.lookAgain();
+    sweep();
+  };
+
+  return { read, beginRound, size: () => open.size };
+}
+
+/** Half of what the process may open. */
+function defaultLimit(): number {
+  const allowed = Number(/^Max open files +(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? 1024);
+  return Math.min(4096, Math.floor(allowed / 2));
+}
+
+/** Whether the file lies in the folder itself: not behind a symbolic link, nor a mount. */
+function belongsTo({ kind, device }: NamedFolder, path: string, fd: number): boolean {
+  const opened = fstatSync(fd);
+  if (opened.dev !== device) return false;
+  if (kind !== "local") return true;
+  const named = lstatSync(path);
+  return named.ino === opened.ino && named.dev === opened.dev;
 }
 
 /**
- * An attribute of sysfs and a sysctl give all they have at once (sysfs_kf_seq_show, proc_sys_call_handler). Other files
- * of procfs may stop at the end of a record, so only an empty read is their end.
+ * A network or RDMA device can be given another's name, and an open file follows the device instead of the name. In an
+ * ordinary folder any file can be replaced.
  */
-function endsShort(type: number | undefined, path: string): boolean {
-  return type === SYSFS_MAGIC || (type === PROC_SUPER_MAGIC && path.includes("/proc/sys/"));
+function mayLeadElsewhere(kind: FilesystemKind, path: string): boolean {
+  return kind === "local" || (kind === "sysfs" && path.includes("/class/"));
+}
+
+/**
+ * An attribute of sysfs and a sysctl give all they have, up to a page, at once (sysfs_kf_seq_show,
+ * proc_sys_call_handler). Other files of procfs may stop at the end of a record, so only an empty read is their end.
+ */
+function endsBelow(kind: FilesystemKind, path: string): number {
+  if (kind === "local") return Number.POSITIVE_INFINITY;
+  return kind === "sysfs" || (kind === "procfs" && path.includes("/proc/sys/")) ? smallRead : 0;
 }
 
 /** What a driver answers that does not have this value now, such as the speed of a link that is down. */
@@ -158,7 +168,7 @@ function readAll(file: OpenFile): string {
     // The first read asks for little: for some files (/proc/sys) the kernel takes memory for all that is asked for.
     const count = readSync(file.fd, buffer, length, want, length);
     length += count;
-    if (count === 0 || (file.endsShort && count < Math.min(want, smallRead))) break;
+    if (count === 0 || count < Math.min(want, file.endsBelow)) break;
     if (length === buffer.length) buffer = grow(buffer.length + 1);
   }
   if (length >= file.sizeHint) file.sizeHint = Math.ceil((length * 1.25) / smallRead) * smallRead;

@@ -10,6 +10,7 @@ import {
 import { createPageEncoder } from "./encoded-families.ts";
 import type { Host } from "./host.ts";
 import type { JobContext, JobHandlers } from "./probe/worker.ts";
+import { beginReadings } from "./read.ts";
 import { createSystemHost, type HostPaths } from "./system-host.ts";
 
 /** First request of a collector process. Options are complete: the daemon has validated them and filled in defaults. */
@@ -66,6 +67,7 @@ export function createCollectJobs(definitions: readonly CollectorDefinition[], s
       const readied = collectors.get(name) ?? create(name);
       collectors.set(name, readied);
       skips.begin();
+      beginReadings();
       const { families, ...reading } = await runCollector(readied, host, context);
       const { names, lengths, text, series } = readied.encode(families);
       if (readied.nameList.names !== names) readied.nameList = toNameList(names);

@@ -16,6 +16,11 @@ export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
   return code !== undefined && codes.includes(code);
 }
 
+/** The readings from here on are a new collection: where names of files lead is looked up again, once for each folder. */
+export function beginReadings(): void {
+  openFiles.beginRound();
+}
+
 /** The whole file as UTF-8; throws the system's error. procfs and sysfs files are small and say size 0 or 4096. */
 export function readText(path: string): string {
   return openFiles.read(path);

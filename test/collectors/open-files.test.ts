@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createOpenFiles } from "../../collectors/open-files.ts";
 import { lacks } from "../harness/requirements.ts";
@@ -29,17 +29,6 @@ describe("open files", () => {
     const deadline = performance.now() + 60_000;
     while (files.read("/proc/uptime") === before && performance.now() < deadline) await Bun.sleep(5);
     expect(files.read("/proc/uptime")).not.toBe(before);
-  });
-
-  test("an ordinary file is opened each time: it may be replaced", () => {
-    const files = createOpenFiles();
-    const path = join(folder, "replaced");
-    writeFileSync(path, "one");
-    expect(files.read(path)).toBe("one");
-    writeFileSync(`${path}.new`, "two");
-    renameSync(`${path}.new`, path);
-    expect(files.read(path)).toBe("two");
-    expect(files.size()).toBe(0);
   });
 
   test.each([0, 1, 4095, 4096, 4097, 65_536, 1_000_000])("an ordinary file of %d bytes is read whole", (size) => {
