@@ -1,6 +1,6 @@
 import { SQL } from "bun";
 import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { freePort } from "./free-port.ts";
 import { isRoot } from "./system-packages.ts";
@@ -14,6 +14,9 @@ export interface TestPostgres extends AsyncDisposable {
 
 const nobody = 65_534;
 const startSeconds = 30;
+/** Fast shutdown: open sessions are ended. */
+const shutdown = "SIGINT";
+const endings = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** A PostgreSQL of its own on a free loopback port, with an empty cluster; undefined where there is none to start. */
 export async function startTestPostgres(): Promise<TestPostgres | undefined> {
@@ -45,16 +48,23 @@ async function start(home: string, program: string): Promise<TestPostgres> {
   });
   const port = await freePort();
   const settings = ["listen_addresses=127.0.0.1", `port=${port}`, "unix_socket_directories=", "fsync=off", "jit=off"];
+  // Ends also where this process is killed, which then leaves nothing but the folder.
+  const tied = ["setpriv", `--pdeathsig=${shutdown}`, "--"];
   const child = Bun.spawn(
-    [...asNobody, join(folder, "postgres"), "-D", data, ...settings.flatMap((setting) => ["-c", setting])],
+    [...asNobody, ...tied, join(folder, "postgres"), "-D", data, ...settings.flatMap((setting) => ["-c", setting])],
     { cwd: home, env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "ignore"] },
   );
   const url = `postgres://postgres:${secret}@127.0.0.1:${port}/postgres`;
   const stop = async (): Promise<void> => {
-    child.kill("SIGINT"); // fast shutdown: open sessions are ended
+    for (const signal of endings) process.off(signal, stopAndEnd);
+    child.kill(shutdown);
     await child.exited;
     rmSync(home, { recursive: true, force: true });
   };
+  const stopAndEnd = (signal: (typeof endings)[number]): void => {
+    void stop().finally(() => process.exit(128 + constants.signals[signal]));
+  };
+  for (const signal of endings) process.on(signal, stopAndEnd);
   await untilItAnswers(url, child).catch(async (error: unknown) => {
     await stop();
     throw error;
