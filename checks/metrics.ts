@@ -33,26 +33,6 @@ export function checkFamilies(states: readonly CheckState[]): MetricFamily[] {
   return [...withOneTypeEach(published), ...ownFamilies(states.filter((state) => !isAbsent(state)))];
 }
 
-/** `checkFamilies` for pages that come more often than results: the same array as long as there is nothing new. */
-export function createCheckFamilies(): (states: readonly CheckState[]) => readonly MetricFamily[] {
-  let facts: readonly unknown[] = [];
-  let families: readonly MetricFamily[] = checkFamilies([]);
-  return (states) => {
-    const current = states.flatMap(publishedFacts);
-    if (current.length === facts.length && current.every((fact, index) => fact === facts[index])) return families;
-    facts = current;
-    families = checkFamilies(states);
-    return families;
-  };
-}
-
-/** Everything of a check that its families say something about. Of the runs, which are counted, the sum. */
-function publishedFacts({ definition, result, stale, periodSeconds, skippedRuns, runs }: CheckState): unknown[] {
-  let total = 0;
-  for (const count of runs.values()) total += count;
-  return [definition, result, stale, periodSeconds, skippedRuns, total];
-}
-
 /**
  * Two checks may print one name with different types; the page can state only one. The first stands, and where they
  * differ the family becomes untyped, which is true of both.

@@ -2,7 +2,7 @@ import type { MetricFamily } from "../collectors/collector.ts";
 import type { Logger } from "../runtime/log.ts";
 import { type CheckDefinition, type CheckResult, type CheckRun, definitionKey, noRun, statusOf } from "./check.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { type CheckState, createCheckFamilies } from "./metrics.ts";
+import { checkFamilies, type CheckState } from "./metrics.ts";
 import { toResult } from "./result.ts";
 import { createSeriesMemory, type SeriesMemory } from "./series-memory.ts";
 import { createTiming, jitterOf, scheduleProblem, type Timing } from "./timing.ts";
@@ -13,8 +13,7 @@ export interface CheckScheduler {
    * series at once, changed ones keep the last result until the new definition has run.
    */
   replace(definitions: readonly CheckDefinition[]): void;
-  /** Series of all checks and what the schedule says about them. Only reads memory. */
-  /** The same array as before while there is nothing new. */
+  /** Series of all checks and what the schedule says about them: the same array as before while there is nothing new. */
   families(): readonly MetricFamily[];
   status(): CheckState[];
   /** Runs this check now, as far as others leave room; an interval counts from then. */
@@ -56,6 +55,8 @@ interface Schedule {
   readonly clock: Clock;
   readonly restored: ReadonlyMap<string, CheckResult>;
   entries: Map<string, Entry>;
+  /** Counts the changes of what the entries say on a page, but for results that grow stale. */
+  changes: number;
   /** Due, and waiting for one of the `concurrency` places. */
   readonly waiting: Entry[];
   readonly active: Set<Promise<void>>;
@@ -73,18 +74,19 @@ export function createCheckScheduler(options: SchedulerOptions): CheckScheduler 
     clock: options.clock ?? systemClock,
     restored: new Map((options.restored ?? []).map((result) => [result.check, result])),
     entries: new Map(),
+    changes: 0,
     waiting: [],
     active: new Set(),
     cancelTimer: () => {},
     stopped: false,
   };
   const states = () => [...schedule.entries.values()].map((entry) => stateOf(entry, schedule.clock));
-  const toFamilies = createCheckFamilies();
+  const families = createScheduleFamilies(schedule, states);
   return {
     replace: (definitions) => {
       if (!schedule.stopped) replaceEntries(schedule, definitions);
     },
-    families: () => toFamilies(states()),
+    families,
     status: states,
     runSoon: (check) => {
       const entry = schedule.entries.get(check);
@@ -102,6 +104,24 @@ export function createCheckScheduler(options: SchedulerOptions): CheckScheduler 
   };
 }
 
+/** Pages come more often than results. */
+function createScheduleFamilies(
+  schedule: Schedule,
+  states: () => readonly CheckState[],
+): () => readonly MetricFamily[] {
+  let families: readonly MetricFamily[] = [];
+  let changes = Number.NaN;
+  let validUntil = Number.POSITIVE_INFINITY;
+  return () => {
+    const now = schedule.clock.monotonicSeconds();
+    if (changes === schedule.changes && now <= validUntil) return families;
+    families = checkFamilies(states());
+    ({ changes } = schedule);
+    validUntil = Math.min(...[...schedule.entries.values()].map(staleAt).filter((at) => at >= now));
+    return families;
+  };
+}
+
 function replaceEntries(schedule: Schedule, definitions: readonly CheckDefinition[]): void {
   const { entries, waiting } = schedule;
   const next = new Map<string, Entry>();
@@ -116,6 +136,7 @@ function replaceEntries(schedule: Schedule, definitions: readonly CheckDefinitio
     if (problem !== undefined) refused.push([entry, problem]);
   }
   schedule.entries = next;
+  schedule.changes++;
   for (const entry of entries.values()) {
     if (next.get(entry.definition.name) === entry) continue;
     entry.running?.abort();
@@ -167,8 +188,12 @@ function tick(schedule: Schedule): void {
     if (entry.due > now) continue;
     entry.due = entry.timing.next(entry.due);
     // Never two runs of one check at once: a check slower than its interval loses the runs in between.
-    if (entry.running !== undefined || waiting.includes(entry)) entry.skippedRuns += 1;
-    else waiting.push(entry);
+    if (entry.running === undefined && !waiting.includes(entry)) {
+      waiting.push(entry);
+      continue;
+    }
+    entry.skippedRuns += 1;
+    schedule.changes++;
   }
   startWaiting(schedule);
   const nextDue = Math.min(...[...entries.values()].map(({ due }) => due));
@@ -207,11 +232,8 @@ async function runOnce(schedule: Schedule, entry: Entry, signal: AbortSignal): P
   if (isCurrent) record(schedule, entry, { run, startedAt });
 }
 
-function record(
-  { options, clock }: Schedule,
-  entry: Entry,
-  { run, startedAt }: { run: CheckRun; startedAt: Date },
-): void {
+function record(schedule: Schedule, entry: Entry, { run, startedAt }: { run: CheckRun; startedAt: Date }): void {
+  const { options, clock } = schedule;
   const judged = toResult(entry.definition, run, { startedAt, maxSeries: options.maxSeries });
   const published = entry.seriesMemory.judge(judged, clock.monotonicSeconds());
   const before = entry.result;
@@ -220,6 +242,7 @@ function record(
   entry.result = result;
   entry.resultAt = clock.monotonicSeconds();
   entry.runs.set(result.outcome, (entry.runs.get(result.outcome) ?? 0) + 1);
+  schedule.changes++;
   if (!isSame && (before !== undefined || result.error !== undefined)) logChange(options.log, result);
   try {
     options.onResult?.(result);
@@ -231,20 +254,28 @@ function record(
 function stateOf(entry: Entry, clock: Clock): CheckState {
   const { definition, result, runs, skippedRuns } = entry;
   const now = clock.monotonicSeconds();
-  const ageSeconds = result === undefined ? undefined : now - entry.resultAt;
-  const periodSeconds = entry.timing?.periodSeconds ?? 0;
-  const staleAfter = Math.max(shortestStaleAfterSeconds, 3 * periodSeconds + definition.timeoutSeconds);
   return {
     definition,
     result,
-    ageSeconds,
-    stale: ageSeconds !== undefined && ageSeconds > staleAfter,
+    ageSeconds: result === undefined ? undefined : now - entry.resultAt,
+    stale: now > staleAt(entry),
     running: entry.running !== undefined,
     nextRunSeconds: Math.max(0, entry.due - now),
-    periodSeconds,
+    periodSeconds: periodOf(entry),
     runs,
     skippedRuns,
   };
+}
+
+/** When its result is too old to be the state of the node; never without one. */
+function staleAt(entry: Entry): number {
+  if (entry.result === undefined) return Number.POSITIVE_INFINITY;
+  const staleAfter = Math.max(shortestStaleAfterSeconds, 3 * periodOf(entry) + entry.definition.timeoutSeconds);
+  return entry.resultAt + staleAfter;
+}
+
+function periodOf({ timing }: Entry): number {
+  return timing?.periodSeconds ?? 0;
 }
 
 function isSameState(a: CheckResult, b: CheckResult): boolean {

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { selfCommand } from "../runtime/self.ts";
-import { type BackgroundContext, defineBackgroundCollector } from "./collector.ts";
+import { type BackgroundContext, defineBackgroundCollector, type MetricFamily } from "./collector.ts";
 import { createDeviceComparison, readExpected } from "./mounts/expected.ts";
 import { toFilesystemFamilies } from "./mounts/families.ts";
 import { findKernelTrouble } from "./mounts/kernel-trouble.ts";
@@ -11,6 +11,7 @@ import { toMountFamilies } from "./mounts/own-families.ts";
 import { createPoolClient } from "./mounts/pool-client.ts";
 import { waitForFirstRound } from "./mounts/first-round.ts";
 import { createMountProber, type MountProber, type ProberSettings } from "./mounts/prober.ts";
+import type { MountsStatus } from "./mounts/status.ts";
 import { readTextIfPresent } from "./read.ts";
 import { readMountTable, stripRoot } from "./mounts/table.ts";
 
@@ -27,6 +28,7 @@ export const filesystem = defineBackgroundCollector({
     const isWatched = createMountFilter(options);
     let running: RunningProber | undefined;
     let isFirstPage = true;
+    const toFamilies = createMountsFamilies();
     return {
       start: (context) => {
         running = startProber(options, isWatched, context);
@@ -42,12 +44,23 @@ export const filesystem = defineBackgroundCollector({
         if (isFirstPage) await waitForFirstRound(prober, signal);
         isFirstPage = false;
         if (tableError() !== undefined) throw new Error("cannot read the mount table", { cause: tableError() });
-        const status = prober.status();
-        return [...toFilesystemFamilies(status.mounts), ...toMountFamilies(status)];
+        return toFamilies(prober.status());
       },
     };
   },
 });
+
+/** The same array as before while nothing has changed: pages may come more often than probes. */
+function createMountsFamilies(): (status: MountsStatus) => MetricFamily[] {
+  let known = "";
+  let families: MetricFamily[] = [];
+  return (status) => {
+    const facts = JSON.stringify([status, ...status.changes]);
+    if (facts !== known) families = [...toFilesystemFamilies(status.mounts), ...toMountFamilies(status)];
+    known = facts;
+    return families;
+  };
+}
 
 interface RunningProber {
   readonly prober: MountProber;

@@ -69,8 +69,7 @@ export async function startDaemon({ loaded, load, log, environment = process.env
 
   const noteLoad = ({ warnings, file }: LoadedConfig): void => {
     for (const warning of warnings) log.warn("command line", { warning });
-    instrumentation.configReloadSuccessful.set(1);
-    instrumentation.configReloadSeconds.set(Date.now() / 1000);
+    instrumentation.noteConfiguration(true);
     log.info("configuration in force", file === undefined ? { defaults: true } : { file });
   };
 
@@ -144,7 +143,7 @@ export async function startDaemon({ loaded, load, log, environment = process.env
       return { needRestart };
     } catch (error) {
       const reason = String(describeError(error));
-      instrumentation.configReloadSuccessful.set(0);
+      instrumentation.noteConfiguration(false);
       log.error("configuration cannot be used, the one before stays in force", { error: reason });
       return { problem: reason, needRestart: [] };
     } finally {

@@ -1,5 +1,5 @@
 import { backgroundCollectors } from "../collectors/background.ts";
-import { type BackgroundCollector, isBackgroundCollector } from "../collectors/collector.ts";
+import { type BackgroundCollector, isBackgroundCollector, type MetricFamily } from "../collectors/collector.ts";
 import type { EventLog } from "../collectors/events.ts";
 import { createProbePool, type ProbePool } from "../collectors/probe/pool.ts";
 import { minimalEnvironment } from "../collectors/probe/process.ts";
@@ -103,11 +103,15 @@ function isKept({ collector }: RunningBackground, successor: Collection | undefi
 
 /** How many children the collectors have, so that one that cannot be ended does not stay unseen. */
 function processSource(pool: ProbePool): PageSource {
+  let known = { running: Number.NaN, abandoned: Number.NaN };
+  let families: readonly MetricFamily[] = [];
   return {
     families: () => {
       const { running, abandoned } = pool.processes();
+      if (running === known.running && abandoned === known.abandoned) return families;
+      known = { running, abandoned };
       const sample = (state: string, value: number) => ({ labels: { state }, value });
-      return [
+      families = [
         {
           name: "aami_collector_processes",
           help: "Collector processes: at work, and killed because they did not answer but not gone yet.",
@@ -115,6 +119,7 @@ function processSource(pool: ProbePool): PageSource {
           samples: [sample("abandoned", abandoned), sample("running", running - abandoned)],
         },
       ];
+      return families;
     },
   };
 }

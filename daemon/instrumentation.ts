@@ -11,8 +11,8 @@ export interface Instrumentation {
   readonly requests: Counter<"code">;
   readonly requestsInFlight: Gauge;
   readonly gatheringErrors: Counter<"cause">;
-  readonly configReloadSuccessful: Gauge;
-  readonly configReloadSeconds: Gauge;
+  /** A configuration has come into force, or could not be used. */
+  noteConfiguration(inForce: boolean): void;
   /** promhttp_*: left out by web.disable_exporter_metrics. */
   readonly exporterSource: PageSource;
   /** aami_*: always on the page. */
@@ -51,14 +51,19 @@ export function createInstrumentation(): Instrumentation {
     help: "When the configuration in force was read.",
     registers: [own],
   });
+  /** The same until a configuration is read. */
+  let ownFamilies: Promise<readonly MetricFamily[]> | undefined;
   return {
     requests,
     requestsInFlight,
     gatheringErrors,
-    configReloadSuccessful,
-    configReloadSeconds,
+    noteConfiguration: (inForce) => {
+      configReloadSuccessful.set(inForce ? 1 : 0);
+      if (inForce) configReloadSeconds.set(Date.now() / 1000);
+      ownFamilies = undefined;
+    },
     exporterSource: { families: () => toFamilies(exporter) },
-    ownSource: { families: async () => [...buildFamilies, ...(await toFamilies(own))] },
+    ownSource: { families: () => (ownFamilies ??= withBuild(toFamilies(own))) },
   };
 }
 
@@ -70,6 +75,10 @@ async function toFamilies(registry: Registry): Promise<MetricFamily[]> {
     type: String(type) === "counter" ? "counter" : "gauge",
     samples: values.map(({ labels, value }) => ({ labels: toText(labels), value })),
   }));
+}
+
+async function withBuild(families: Promise<readonly MetricFamily[]>): Promise<readonly MetricFamily[]> {
+  return [...buildFamilies, ...(await families)];
 }
 
 function toText(labels: Partial<Record<string, string | number>>): Record<string, string> {

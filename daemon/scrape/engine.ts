@@ -1,8 +1,7 @@
-import type { MetricFamily } from "../../collectors/collector.ts";
 import { silentLogger, type Logger } from "../../runtime/log.ts";
 import { type CollectorOutcome, createOutcomeFamilies } from "./own-families.ts";
 import { createPageMaker, type PagePart } from "./page.ts";
-import { createFamilyBytes, emptyReading, noFamilies, type PageSource, type Reading } from "./reading.ts";
+import { createFamilyBytes, emptyReading, type PageSource, type Reading } from "./reading.ts";
 import { createSlot, type Slot, type SlotStatus } from "./slot.ts";
 import type { CollectorSource } from "./source.ts";
 
@@ -122,17 +121,9 @@ function createSelection(slots: readonly Slot[]): Selection {
   };
 }
 
-/** The families of a page source, encoded again only when they are others. */
 function createOwnPart(source: PageSource): () => Promise<PagePart> {
   const encode = createFamilyBytes();
-  let known: readonly MetricFamily[] | undefined;
-  let part: PagePart = { name: "", families: noFamilies };
-  return async () => {
-    const families = await source.families();
-    if (families !== known) part = { name: "", families: encode(families) };
-    known = families;
-    return part;
-  };
+  return async () => ({ name: "", families: encode(await source.families()) });
 }
 
 function keyOf(names: readonly string[] | undefined, deadlineMs: number): string {

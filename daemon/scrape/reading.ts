@@ -43,11 +43,16 @@ export function toEnds(lengths: readonly number[]): number[] {
   return lengths.map((length) => (end += length));
 }
 
-/** For a source whose families are in memory, scrape after scrape. */
+/** For a source whose families are in memory, scrape after scrape; the same array as before is not encoded again. */
 export function createFamilyBytes(): (families: readonly MetricFamily[]) => FamilyBytes & { readonly series: number } {
   const encode = createPageEncoder();
+  let known: readonly MetricFamily[] | undefined;
+  let encoded = { ...noFamilies, series: 0 };
   return (families) => {
+    if (families === known) return encoded;
     const { names, lengths, text, series } = encode(families);
-    return { names, ends: toEnds(lengths), bytes: Buffer.from(text), series };
+    known = families;
+    encoded = { names, ends: toEnds(lengths), bytes: Buffer.from(text), series };
+    return encoded;
   };
 }
