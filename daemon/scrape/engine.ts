@@ -1,5 +1,5 @@
 import { silentLogger, type Logger } from "../../runtime/log.ts";
-import { type CollectorOutcome, createOutcomeFamilies } from "./own-families.ts";
+import { type CollectorOutcome, createOutcomeFamilies, type OutcomeFamily } from "./own-families.ts";
 import { createPageMaker, type PagePart } from "./page.ts";
 import { createFamilyBytes, emptyReading, type PageSource, type Reading } from "./reading.ts";
 import { createSlot, type Slot, type SlotStatus } from "./slot.ts";
@@ -60,11 +60,11 @@ export function createScrapeEngine({
   };
 
   const makePage = async (names: readonly string[] | undefined, deadlineMs: number): Promise<Uint8Array> => {
-    const { slots: wanted, toOutcomeFamilies, toPage } = select(names);
+    const { slots: wanted, outcomeFamilies, toPage } = select(names);
     const outcomes = await readAll(wanted, deadlineMs);
     const parts: PagePart[] = outcomes.map(({ name, reading }) => ({ name, families: reading.families }));
     for (const part of ownParts) parts.push(await part());
-    parts.push({ name: "", families: toOutcomeFamilies(outcomes) });
+    for (const family of outcomeFamilies) parts.push({ name: "", families: family(outcomes) });
     const { bytes, clashes } = toPage(parts);
     tellClashes(clashes);
     return bytes;
@@ -106,7 +106,7 @@ export function createScrapeEngine({
 /** What is remembered from one page to the next of the same collectors. */
 interface Selection {
   readonly slots: readonly Slot[];
-  readonly toOutcomeFamilies: ReturnType<typeof createOutcomeFamilies>;
+  readonly outcomeFamilies: readonly OutcomeFamily[];
   readonly toPage: ReturnType<typeof createPageMaker>;
 }
 
@@ -116,7 +116,7 @@ const mostSelections = 8;
 function createSelection(slots: readonly Slot[]): Selection {
   return {
     slots,
-    toOutcomeFamilies: createOutcomeFamilies(),
+    outcomeFamilies: createOutcomeFamilies(),
     toPage: createPageMaker(),
   };
 }

@@ -1,4 +1,4 @@
-import { collectorStates, type FamilyBytes, type Reading, toEnds } from "./reading.ts";
+import { collectorStates, type FamilyBytes, noFamilies, type Reading } from "./reading.ts";
 
 export interface CollectorOutcome {
   readonly name: string;
@@ -65,50 +65,42 @@ const ownFamilies: readonly OwnFamily[] = [
   },
 ];
 
+/** What the engine says about each collector of a selection: a family of the page. */
+export type OutcomeFamily = (outcomes: readonly CollectorOutcome[]) => FamilyBytes;
+
 /**
- * What the engine says about each collector of a selection, the outcomes being sorted by name and always of the same
- * collectors. Of these hundreds of lines little more than the durations changes: the others are kept as they are.
+ * The outcomes are sorted by name and always of the same collectors. Of these hundreds of lines little more than the
+ * durations changes: the others are kept as they are.
  */
-export function createOutcomeFamilies(): (outcomes: readonly CollectorOutcome[]) => FamilyBytes {
-  const writers = ownFamilies.map((family) => ({ name: family.name, write: createWriter(family) }));
-  let known: readonly string[] = [];
-  return (outcomes) => {
-    const texts = writers.map(({ write }) => write(outcomes));
-    const names = writers.filter((_, index) => texts[index] !== "").map(({ name }) => name);
-    if (names.length !== known.length) known = names;
-    const lengths = texts.filter((text) => text !== "").map(({ length }) => length);
-    return { names: known, ends: toEnds(lengths), bytes: Buffer.from(texts.join(""), "latin1") };
-  };
+export function createOutcomeFamilies(): readonly OutcomeFamily[] {
+  return ownFamilies.map(createOutcomeFamily);
 }
 
-function createWriter({
-  name,
-  help,
-  type,
-  value,
-  lines,
-}: OwnFamily): (outcomes: readonly CollectorOutcome[]) => string {
+function createOutcomeFamily({ name, help, type, value, lines }: OwnFamily): OutcomeFamily {
   const head = `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
+  const names = [name];
   const values: (number | string | undefined)[] = [];
   const written: string[] = [];
-  let text = "";
+  let families = noFamilies;
   return (outcomes) => {
     let changed = false;
-    for (const [index, outcome] of outcomes.entries()) {
+    for (let index = 0; index < outcomes.length; index++) {
+      const outcome = outcomes[index] as CollectorOutcome;
       const current = value(outcome);
       if (current === values[index]) continue;
       changed = true;
       values[index] = current;
       written[index] = current === undefined ? "" : lines(outcome.name, current);
     }
-    if (!changed) return text;
+    if (!changed) return families;
     const body = written.join("");
-    text = body === "" ? "" : head + body;
-    return text;
+    const bytes = Buffer.from(head + body, "latin1");
+    families = body === "" ? noFamilies : { names, ends: [bytes.length], bytes };
+    return families;
   };
 }
 
-/** Shortest digits; JavaScript changes to the exponent form later than Go, and both are read everywhere. */
+/** Microseconds, in few digits. */
 function roundSeconds(seconds: number): number {
-  return Math.round(seconds * 1e9) / 1e9;
+  return Math.round(seconds * 1e6) / 1e6;
 }
