@@ -28,7 +28,6 @@ const shortestDeadlineMs = 100;
 /** The page of metrics, with node_exporter's query parameters, limits and texts. */
 export function createMetricsHandler(options: MetricsOptions): (request: Request, query: string) => Promise<Response> {
   const { engine, settings, instrumentation, log } = options;
-  const compressed = new WeakMap<Uint8Array, Uint8Array<ArrayBuffer>>();
 
   const respond = async (request: Request, query: string): Promise<Response> => {
     const selection = select(query, options);
@@ -38,20 +37,11 @@ export function createMetricsHandler(options: MetricsOptions): (request: Request
     if (maxRequests > 0 && engine.running() >= maxRequests && engine.startsCollection(selection.names, deadlineMs)) {
       return plainText(503, `Limit of concurrent requests reached (${maxRequests}), try again later.\n`);
     }
-    const page = await engine.scrape(selection.names, deadlineMs);
     const headers = { "content-type": contentType(request.headers.get("accept")), vary: "Accept-Encoding" };
     if (!acceptsGzip(request.headers.get("accept-encoding")))
-      return new Response(page as Uint8Array<ArrayBuffer>, { headers });
-    return new Response(gzip(page), { headers: { ...headers, "content-encoding": "gzip" } });
-  };
-
-  /** Scrapes that share a page share its compressed form. Level 1 costs a third of the default and 8 % more bytes. */
-  const gzip = (page: Uint8Array): Uint8Array<ArrayBuffer> => {
-    const known = compressed.get(page);
-    if (known !== undefined) return known;
-    const bytes = Bun.gzipSync(page as Uint8Array<ArrayBuffer>, { level: 1, library: "libdeflate" });
-    compressed.set(page, bytes);
-    return bytes;
+      return new Response(await engine.scrape(selection.names, deadlineMs, "plain"), { headers });
+    const page = await engine.scrape(selection.names, deadlineMs, "gzip");
+    return new Response(page, { headers: { ...headers, "content-encoding": "gzip" } });
   };
 
   return async (request, query) => {

@@ -1,4 +1,5 @@
 import { silentLogger, type Logger } from "../../runtime/log.ts";
+import { type PageForm, toForm } from "./forms.ts";
 import { type CollectorOutcome, createOutcomeFamilies, type OutcomeFamily } from "./own-families.ts";
 import { createPageMaker, type PagePart } from "./page.ts";
 import { createFamilyBytes, emptyReading, type PageSource, type Reading } from "./reading.ts";
@@ -9,7 +10,7 @@ import type { CollectorSource } from "./source.ts";
 export interface ScrapeEngine {
   readonly collectorNames: readonly string[];
   /** `names`: the collectors to ask, undefined for all. What is not ready after `deadlineMs` is left out. */
-  scrape(names: readonly string[] | undefined, deadlineMs: number): Promise<Uint8Array>;
+  scrape(names: readonly string[] | undefined, deadlineMs: number, form?: PageForm): Promise<Uint8Array<ArrayBuffer>>;
   /** False when this scrape would join one that is running. */
   startsCollection(names: readonly string[] | undefined, deadlineMs: number): boolean;
   /** One collector for checks, at most `maxAgeMs` old; undefined when it is not enabled. Never rejects. */
@@ -46,28 +47,43 @@ export function createScrapeEngine({
   );
   const onPage = [...slots.values()].filter(({ name }) => !offPage.has(name));
   const ownParts = pageSources.map(createOwnPart);
-  const inFlight = new Map<string, Promise<Uint8Array>>();
+  const inFlight = new Map<string, Sharers>();
   const selections = new Map<string, Selection>();
   const clashesTold = new Set<string>();
 
-  const scrape: ScrapeEngine["scrape"] = (names, deadlineMs) => {
+  const scrape: ScrapeEngine["scrape"] = (names, deadlineMs, form = "plain") => {
     const key = keyOf(names, deadlineMs);
-    const shared = inFlight.get(key);
-    if (shared !== undefined) return shared;
-    const page = makePage(names, deadlineMs).finally(() => inFlight.delete(key));
-    inFlight.set(key, page);
-    return page;
+    const sharers = inFlight.get(key) ?? begin(key, names, deadlineMs);
+    const sharer = sharers.get(form) ?? Promise.withResolvers();
+    sharers.set(form, sharer);
+    return sharer.promise;
   };
 
-  const makePage = async (names: readonly string[] | undefined, deadlineMs: number): Promise<Uint8Array> => {
-    const { slots: wanted, outcomeFamilies, toPage } = select(names);
-    const outcomes = await readAll(wanted, deadlineMs);
+  const begin = (key: string, names: readonly string[] | undefined, deadlineMs: number): Sharers => {
+    const sharers: Sharers = new Map();
+    inFlight.set(key, sharers);
+    const end = (answer: (sharer: Sharer, form: PageForm) => void): void => {
+      inFlight.delete(key);
+      for (const [form, sharer] of sharers) answer(sharer, form);
+    };
+    const selection = select(names);
+    collectParts(selection, deadlineMs)
+      .then((parts) => {
+        const { bytes, clashes } = selection.toPage(parts);
+        tellClashes(clashes);
+        // At once: the next page is made in the same memory.
+        end(({ resolve }, form) => resolve(toForm(bytes, form)));
+      })
+      .catch((error: unknown) => end(({ reject }) => reject(error)));
+    return sharers;
+  };
+
+  const collectParts = async ({ slots, outcomeFamilies }: Selection, deadlineMs: number): Promise<PagePart[]> => {
+    const outcomes = await readAll(slots, deadlineMs);
     const parts: PagePart[] = outcomes.map(({ name, reading }) => ({ name, families: reading.families }));
     for (const part of ownParts) parts.push(await part());
     for (const family of outcomeFamilies) parts.push({ name: "", families: family(outcomes) });
-    const { bytes, clashes } = toPage(parts);
-    tellClashes(clashes);
-    return bytes;
+    return parts;
   };
 
   const select = (names: readonly string[] | undefined): Selection => {
@@ -102,6 +118,10 @@ export function createScrapeEngine({
     status: () => Object.fromEntries([...slots].map(([name, slot]) => [name, slot.status()])),
   };
 }
+
+/** Of one page, by the form in which they want it. */
+type Sharers = Map<PageForm, Sharer>;
+type Sharer = PromiseWithResolvers<Uint8Array<ArrayBuffer>>;
 
 /** What is remembered from one page to the next of the same collectors. */
 interface Selection {

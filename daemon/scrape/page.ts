@@ -9,7 +9,8 @@ export interface PagePart {
 }
 
 export interface Page {
-  readonly bytes: Buffer;
+  /** Valid until the next page is made. */
+  readonly bytes: Buffer<ArrayBuffer>;
   /** Families of text files that have the name of another one and were left out. */
   readonly clashes: readonly string[];
 }
@@ -85,10 +86,13 @@ function layOut(parts: readonly PagePart[]): Layout {
 
 const flaggedSeries = `${textfileError} 1\n`;
 
-function fill({ runs }: Layout, parts: readonly PagePart[]): Buffer {
+/** One page after the other: memory that is new each time costs more than filling it. What is not used takes none. */
+const ordinary = Buffer.allocUnsafeSlow(1024 * 1024);
+
+function fill({ runs }: Layout, parts: readonly PagePart[]): Buffer<ArrayBuffer> {
   let most = flaggedSeries.length;
   for (const { families } of parts) most += families.bytes.length;
-  const page = Buffer.allocUnsafeSlow(most);
+  const page = most > ordinary.length ? Buffer.allocUnsafeSlow(most) : ordinary;
   let used = 0;
   for (const { part, first, last, headless, flagged } of runs) {
     const families = parts[part]?.families;

@@ -75,6 +75,20 @@ describe("the scrape engine", () => {
     expect(await text(next)).toContain("b 1\n");
   });
 
+  test("scrapes that share a page have it in the form that each wants, and keep it", async () => {
+    const source = manualSource("x");
+    const engine = engineOf(source);
+    const [plain, zipped] = [engine.scrape(undefined, 5000), engine.scrape(undefined, 5000, "gzip")];
+    expect(source.asked()).toBe(1);
+    source.answer(reading("ok", ["a"]));
+    await Promise.all([plain, zipped]);
+    const next = engine.scrape(undefined, 5000);
+    source.answer(reading("ok", ["b"]));
+    expect(await text(next)).not.toContain("a 1\n");
+    expect(await text(plain)).toContain("a 1\n");
+    expect(Buffer.from(Bun.gunzipSync(await zipped)).toString()).toBe(await text(plain));
+  });
+
   test("what is not ready at the deadline is a timeout, the rest is there", async () => {
     const slow = manualSource("slow");
     const engine = engineOf(slow, ready("quick", reading("ok", ["a"])));

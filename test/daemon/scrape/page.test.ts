@@ -58,9 +58,11 @@ describe("a page", () => {
       [part("a", ["a", "a 1\n"], ["b", "b 2\n"], ["d", "d 1\n"]), other],
       [part("textfile", ["b", "b 3\n"]), other],
       [other],
-    ].map((parts) => toPage(parts));
-    const series = pages.map(({ bytes }) => bytes.toString().match(/^\w+ \d+$/gm));
-    expect(series).toEqual([
+    ].map((parts) => {
+      const { bytes, clashes } = toPage(parts);
+      return { series: bytes.toString().match(/^\w+ \d+$/gm), clashes };
+    });
+    expect(pages.map(({ series }) => series)).toEqual([
       ["a 1", "b 1", "c 1"],
       ["a 1000", "b 1", "c 22"],
       ["a 1", "b 2", "b 1", "d 1"],
