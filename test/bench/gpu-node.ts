@@ -13,7 +13,7 @@ import { writeScriptedSmartctl } from "../equipment/smartctl.ts";
 import { startDaemon, waitForPage, writeDaemonConfig } from "../harness/daemon.ts";
 import { freePort } from "../../scripts/free-port.ts";
 import { createWorkspace } from "../harness/workspace.ts";
-import { measureExporter } from "./measure-exporter.ts";
+import { measureExporters } from "./measure-exporter.ts";
 import { type ProcessUsage, readTreeUsage } from "./process-tree.ts";
 
 const { values: options } = parseArgs({
@@ -38,22 +38,24 @@ const config = {
 };
 const file = await writeDaemonConfig(workspace, config);
 
-const measured = await measureExporter(
-  {
-    label: "GPU node",
-    argv: (port) => [binary, "daemon", "--config", file, `--web.listen-address=127.0.0.1:${port}`],
-  },
-  { scrapes, findPort: freePort },
-);
+const exporter = {
+  label: "GPU node",
+  argv: (port: number) => [binary, "daemon", "--config", file, `--web.listen-address=127.0.0.1:${port}`],
+};
+const [measured] = await measureExporters([exporter], { scrapes, findPort: freePort });
+if (measured === undefined) throw new Error("nothing measured");
 const { before, after } = await watchInService();
 
 console.log(`| figure | value |\n|---|---:|`);
 const row = (name: string, value: string): void => console.log(`| ${name} | ${value} |`);
 row("series", String(measured.series));
-row("page, median / p99", `${measured.latencyMs.median.toFixed(1)} / ${measured.latencyMs.p99.toFixed(1)} ms`);
-row("CPU per scrape, back to back", `${measured.cpuMsPerScrape.toFixed(1)} ms`);
-row("CPU per scrape, one each 0.5 s", `${measured.pacedCpuMsPerScrape.toFixed(1)} ms`);
-row("first page after exec", `${measured.firstScrapeMs.median.toFixed(0)} ms`);
+row(
+  "page, median / p99",
+  `${measured.backToBack.latencyMs.median.toFixed(1)} / ${measured.backToBack.latencyMs.p99.toFixed(1)} ms`,
+);
+row("CPU per scrape, back to back", `${measured.backToBack.cpuMsPerScrape.toFixed(1)} ms`);
+row("CPU per scrape, one each 0.5 s", `${measured.paced.cpuMsPerScrape.toFixed(1)} ms`);
+row("first page after exec", `${measured.firstPageMs.median.toFixed(0)} ms`);
 const seconds = rounds * scrapeIntervalSeconds;
 console.log(`\nIn service for ${seconds} s, one scrape each ${scrapeIntervalSeconds} s, GPUs read each 10 s:\n`);
 console.log("| process | RSS MiB | PSS MiB | private MiB | CPU, % of a core |\n|---|---:|---:|---:|---:|");

@@ -1,7 +1,9 @@
+import { dlopen, ptr } from "bun:ffi";
 import { readdirSync, readFileSync } from "node:fs";
 import { isErrno } from "../../collectors/read.ts";
 
 const ticksPerSecond = Number(Bun.spawnSync(["getconf", "CLK_TCK"]).stdout.toString()) || 100;
+const { symbols: libc } = dlopen("libc.so.6", { clock_gettime: { args: ["i32", "ptr"], returns: "i32" } });
 
 export interface ProcessMemory {
   readonly rssBytes: number;
@@ -31,16 +33,22 @@ export interface TreeUsage {
 interface Stat {
   readonly pid: number;
   readonly parent: number;
-  readonly ticks: number;
+  /** Of children that have ended. */
+  readonly childTicks: number;
+}
+
+/** User and system time of a process and all its descendants, of those that have ended (and were waited for) too. */
+export function readTreeCpuSeconds(rootPid: number): number {
+  return descendants(rootPid).reduce((total, stat) => total + cpuSecondsOf(stat), 0);
 }
 
 /** CPU time and memory of a process and all its descendants, from /proc. */
 export function readTreeUsage(rootPid: number): TreeUsage {
-  const parts = descendants(rootPid).map(({ pid, ticks }) => ({
-    pid,
-    role: readRole(pid),
-    cpuSeconds: ticks / ticksPerSecond,
-    ...readMemory(pid),
+  const parts = descendants(rootPid).map((stat) => ({
+    pid: stat.pid,
+    role: readRole(stat.pid),
+    cpuSeconds: cpuSecondsOf(stat),
+    ...readMemory(stat.pid),
   }));
   const sum = (key: keyof ProcessMemory): number => parts.reduce((total, part) => total + part[key], 0);
   const root = parts.find(({ pid }) => pid === rootPid) ?? { rssBytes: 0, pssBytes: 0, privateBytes: 0 };
@@ -72,8 +80,22 @@ function readStat(pid: number): Stat | undefined {
   // The command name may contain spaces and parentheses; the numbers start after the last one.
   const fields = text?.slice(text.lastIndexOf(")") + 2).split(" ");
   if (fields === undefined) return undefined;
-  const ticks = fields.slice(11, 15).reduce((total, field) => total + Number(field), 0);
-  return { pid, parent: Number(fields[1]), ticks };
+  return { pid, parent: Number(fields[1]), childTicks: Number(fields[13]) + Number(fields[14]) };
+}
+
+function cpuSecondsOf({ pid, childTicks }: Stat): number {
+  return readCpuClock(pid) + childTicks / ticksPerSecond;
+}
+
+/**
+ * Seconds of all threads of a process, those that have ended too: its CPU clock (clock_getcpuclockid(3)) is exact where
+ * /proc counts hundredths, of which one is as much as two scrapes. 0 for a process that has ended.
+ */
+function readCpuClock(pid: number): number {
+  const timespec = new BigInt64Array(2);
+  if (libc.clock_gettime((~pid << 3) | 2, ptr(timespec)) !== 0) return 0;
+  const [seconds = 0n, nanoseconds = 0n] = timespec;
+  return Number(seconds) + Number(nanoseconds) / 1e9;
 }
 
 function readMemory(pid: number): ProcessMemory {

@@ -15,7 +15,7 @@ import { ensureBinary } from "../../scripts/binary.ts";
 import { ensureTestServers, findTestProgram } from "../../scripts/test-servers.ts";
 import { freePort } from "../../scripts/free-port.ts";
 import { createWorkspace } from "../harness/workspace.ts";
-import { measureExporter, type Exporter, type Measurement } from "./measure-exporter.ts";
+import { measureExporters, type Exporter, type Measurement } from "./measure-exporter.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -59,18 +59,18 @@ function stateFlags(port: number): string[] {
 }
 
 const rootsIn = (folder: string): string[] => [`--path.procfs=${folder}/proc`, `--path.sysfs=${folder}/sys`];
-const candidates = exporters("this machine", []);
-if (options.tree !== undefined) candidates.push(...exporters("recorded machine", rootsIn(resolve(options.tree))));
+const machines = [exporters("this machine", [])];
+if (options.tree !== undefined) machines.push(exporters("recorded machine", rootsIn(resolve(options.tree))));
 if (options.large) {
   const folder = workspace.file("large");
   Bun.spawnSync([process.execPath, `${import.meta.dir}/make-large-tree.ts`, folder], { stderr: "inherit" });
-  candidates.push(...exporters("224 CPUs", rootsIn(folder)));
+  machines.push(exporters("224 CPUs", rootsIn(folder)));
 }
 
 const results: Measurement[] = [];
-for (const exporter of candidates) {
-  console.error(`measuring ${exporter.label}`);
-  results.push(await measureExporter(exporter, { scrapes, findPort: freePort }));
+for (const candidates of machines) {
+  console.error(`measuring ${candidates.map(({ label }) => label).join("; ")}`);
+  results.push(...(await measureExporters(candidates, { scrapes, findPort: freePort })));
 }
 if (options.json !== undefined) await Bun.write(options.json, JSON.stringify(results, undefined, 2));
 console.log(`${new Date().toISOString().slice(0, 10)}, ${machine()}, ${scrapes} scrapes, gzip, one kept connection\n`);
@@ -86,19 +86,19 @@ function toTable(rows: readonly Measurement[]): string {
   const columns: readonly [string, (row: Measurement) => string][] = [
     ["exporter", (row) => row.label],
     ["series", (row) => String(row.series)],
-    ["median ms", (row) => row.latencyMs.median.toFixed(2)],
-    ["p99 ms", (row) => row.latencyMs.p99.toFixed(2)],
-    ["CPU ms/scrape", (row) => row.cpuMsPerScrape.toFixed(2)],
-    ["CPU ms/scrape, paced 0.5 s", (row) => row.pacedCpuMsPerScrape.toFixed(2)],
+    ["median ms", (row) => row.backToBack.latencyMs.median.toFixed(2)],
+    ["p99 ms", (row) => row.backToBack.latencyMs.p99.toFixed(2)],
+    ["CPU ms/scrape", (row) => row.backToBack.cpuMsPerScrape.toFixed(2)],
+    ["CPU ms/scrape, paced 0.5 s", (row) => row.paced.cpuMsPerScrape.toFixed(2)],
     ["4 scrapers: scrapes/s", (row) => row.concurrent.scrapesPerSecond.toFixed(0)],
     ["4 scrapers: p99 ms", (row) => row.concurrent.latencyMs.p99.toFixed(2)],
     ["4 scrapers: CPU ms/scrape", (row) => row.concurrent.cpuMsPerScrape.toFixed(2)],
-    ["first page after exec ms", (row) => row.firstScrapeMs.median.toFixed(0)],
-    ["RSS MB at 200", (row) => mebibytes(row.memory.at(0)?.root.rssBytes ?? 0)],
-    ["RSS MB at end", (row) => mebibytes(row.memory.at(-1)?.root.rssBytes ?? 0)],
-    ["PSS MB at end", (row) => mebibytes(row.memory.at(-1)?.root.pssBytes ?? 0)],
-    ["PSS MB with children", (row) => mebibytes(row.memory.at(-1)?.tree.pssBytes ?? 0)],
-    ["processes", (row) => String(row.memory.at(-1)?.processes ?? 0)],
+    ["first page after exec ms", (row) => row.firstPageMs.median.toFixed(0)],
+    ["RSS MB at 200", (row) => mebibytes(row.memoryWhenWarm.root.rssBytes)],
+    ["RSS MB at end", (row) => mebibytes(row.memoryAtEnd.root.rssBytes)],
+    ["PSS MB at end", (row) => mebibytes(row.memoryAtEnd.root.pssBytes)],
+    ["PSS MB with children", (row) => mebibytes(row.memoryAtEnd.tree.pssBytes)],
+    ["processes", (row) => String(row.memoryAtEnd.processes)],
     ["idle CPU ms per 10 s", (row) => row.idleCpuMsPer10s.toFixed(0)],
   ];
   const head = `| | ${rows.map((row) => row.label).join(" | ")} |\n|---|${rows.map(() => "---:|").join("")}`;
