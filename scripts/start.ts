@@ -7,6 +7,7 @@ import { isIP } from "node:net";
 import { isAbsolute, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { ensureBinary } from "./binary.ts";
+import { addressFor, isEverywhere, toHost } from "./start/address.ts";
 import { type Child, startChild } from "./start/child.ts";
 import { createControlApi } from "./start/control-api.ts";
 import { requireFreePort } from "./start/port.ts";
@@ -56,8 +57,8 @@ await runScript(async () => {
 
 async function run({ daemonPort, serverAddress, serverPort, data }: Settings, children: Child[]): Promise<void> {
   const place = paths(data);
-  const isEverywhere = serverAddress === "0.0.0.0" || serverAddress === "::";
-  const serverUrl = `http://${toHost(isEverywhere ? "127.0.0.1" : serverAddress)}:${serverPort}`;
+  const serverUrl = `http://${toHost(isEverywhere(serverAddress) ? "127.0.0.1" : serverAddress)}:${serverPort}`;
+  const address = await addressFor(serverAddress);
   const daemonUrl = `http://127.0.0.1:${daemonPort}`;
   await requireFreePort({
     owner: "the control server",
@@ -71,7 +72,12 @@ async function run({ daemonPort, serverAddress, serverPort, data }: Settings, ch
   mkdirSync(place.daemonState, { recursive: true, mode: 0o700 });
 
   say(`starting the control server on ${serverUrl}`);
-  await writeConfigurations(place, { listen: `${toHost(serverAddress)}:${serverPort}`, daemonPort, serverUrl });
+  await writeConfigurations(place, {
+    listen: `${toHost(serverAddress)}:${serverPort}`,
+    daemonPort,
+    serverUrl,
+    address,
+  });
   const server = startChild({
     name: "control server",
     argv: [binary, "server", "--config", place.serverConfig],
@@ -81,7 +87,8 @@ async function run({ daemonPort, serverAddress, serverPort, data }: Settings, ch
   await waitUntil("the control server to answer", async () => (await fetch(`${serverUrl}/api/v1/health`)).ok, server);
   const api = createControlApi(serverUrl, place.adminToken);
   const group = await prepareControlServer(api);
-  await prepareRegistration(api, { group, tokenFile: place.bootstrapToken, stateDirectory: place.daemonState });
+  const { bootstrapToken: tokenFile, daemonState: stateDirectory } = place;
+  await prepareRegistration(api, { group, tokenFile, stateDirectory, address });
   await ensureDiscoveryToken(api, place.discoveryToken);
 
   say(`starting the node daemon on port ${daemonPort}`);
@@ -95,15 +102,23 @@ async function run({ daemonPort, serverAddress, serverPort, data }: Settings, ch
   process.stdout.write(`${summary({ serverUrl, daemonUrl, data })}\n`);
 }
 
+interface Addresses {
+  readonly listen: string;
+  readonly daemonPort: number;
+  readonly serverUrl: string;
+  /** Of this machine, for Prometheus. */
+  readonly address: string;
+}
+
 async function writeConfigurations(
   place: ReturnType<typeof paths>,
-  { listen, daemonPort, serverUrl }: { listen: string; daemonPort: number; serverUrl: string },
+  { listen, daemonPort, serverUrl, address }: Addresses,
 ): Promise<void> {
   const server = { listen, data: place.serverData };
   const daemon = {
     web: { listen_addresses: [`:${daemonPort}`] },
     state_directory: place.daemonState,
-    server: { url: serverUrl, token_file: place.bootstrapToken, advertise_address: "127.0.0.1" },
+    server: { url: serverUrl, token_file: place.bootstrapToken, advertise_address: address },
   };
   const header = "# Written by npm start at every start; JSON is YAML.\n";
   await Bun.write(place.serverConfig, `${header}${JSON.stringify(server, undefined, 2)}\n`);
@@ -175,10 +190,6 @@ function readSettings(): Settings | undefined {
 function toAddress(text: string): string {
   if (isIP(text) === 0) throw new ScriptError(`--server-address: "${text}" is not an IP address`);
   return text;
-}
-
-function toHost(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
 }
 
 function toPort(option: string, text: string): number {

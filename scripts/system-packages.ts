@@ -11,9 +11,9 @@ interface SystemProgram {
 
 /** Programs that the node daemon starts; the sandbox shows checks /usr only, so other folders of PATH do not count. */
 const programs: readonly SystemProgram[] = [
-  { program: "bwrap", debianPackage: "bubblewrap", cost: "no policy check runs" },
-  { program: "setpriv", debianPackage: "util-linux", cost: "no policy check runs" },
-  { program: "prlimit", debianPackage: "util-linux", cost: "no policy check runs" },
+  { program: "bwrap", debianPackage: "bubblewrap", cost: "no check script runs" },
+  { program: "setpriv", debianPackage: "util-linux", cost: "no check script runs" },
+  { program: "prlimit", debianPackage: "util-linux", cost: "no check script runs" },
   { program: "bash", debianPackage: "bash", cost: "no bash check runs" },
   { program: "python3", debianPackage: "python3", cost: "no python check runs" },
   { program: "smartctl", debianPackage: "smartmontools", cost: "no SMART readings" },
@@ -43,8 +43,8 @@ async function reportMissing(): Promise<string[]> {
   const gaps = programs
     .filter(({ program }) => findSystemProgram(program) === undefined)
     .map(({ program, debianPackage, cost }) => `${program} (package ${debianPackage}): ${cost}`);
-  if (!isRoot()) gaps.push("root: no policy check runs and some readings need it");
-  if (!(await hasCheckUser())) gaps.push(`system user ${checkUser}: no policy check runs`);
+  if (!isRoot()) gaps.push("root's rights (sudo): no check script runs, SMART and the kernel log are not read");
+  else if (!(await hasCheckUser())) gaps.push(`system user ${checkUser}: no check script runs`);
   if (gaps.length > 0) say(`missing here: ${gaps.join("; ")}`);
   return gaps;
 }

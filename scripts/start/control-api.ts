@@ -6,6 +6,7 @@ export interface ControlApi {
   readonly url: string;
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body: unknown): Promise<T>;
+  put<T>(path: string, body: unknown): Promise<T>;
 }
 
 /** The server refused; the message carries its code and its own words. */
@@ -22,7 +23,7 @@ export class RefusedError extends Error {
 }
 
 export function createControlApi(url: string, tokenFile: string): ControlApi {
-  const send = async <T>(method: "GET" | "POST", path: string, body?: unknown): Promise<T> => {
+  const send = async <T>(method: "GET" | "POST" | "PUT", path: string, body?: unknown): Promise<T> => {
     const response = await fetch(`${url}${path}`, {
       method,
       headers: {
@@ -35,5 +36,10 @@ export function createControlApi(url: string, tokenFile: string): ControlApi {
       throw new RefusedError(`${method} ${path}`, response.status, (await response.json()) as ErrorBody);
     return (response.status === 204 ? undefined : await response.json()) as T;
   };
-  return { url, get: (path) => send("GET", path), post: (path, body) => send("POST", path, body) };
+  return {
+    url,
+    get: (path) => send("GET", path),
+    post: (path, body) => send("POST", path, body),
+    put: (path, body) => send("PUT", path, body),
+  };
 }

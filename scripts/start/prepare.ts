@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { say } from "../terminal.ts";
+import { isLoopback } from "./address.ts";
 import { type ControlApi, RefusedError } from "./control-api.ts";
 
 export interface Group {
@@ -48,14 +49,17 @@ interface RegistrationOptions {
   readonly group: Group;
   readonly tokenFile: string;
   readonly stateDirectory: string;
+  /** Where Prometheus is to find the daemon. */
+  readonly address: string;
 }
 
 /** Puts a new bootstrap token where the daemon looks for one, unless the daemon is registered with this server. */
 export async function prepareRegistration(
   api: ControlApi,
-  { group, tokenFile, stateDirectory }: RegistrationOptions,
+  { group, tokenFile, stateDirectory, address }: RegistrationOptions,
 ): Promise<void> {
-  if (await isRegistered(api, join(stateDirectory, "identity.json"))) return;
+  const target = await findRegistered(api, join(stateDirectory, "identity.json"));
+  if (target !== undefined) return announce(api, target, address);
   say("creating a bootstrap token for this node");
   const { token } = await api.post<{ token: string }>("/api/v1/bootstrap-tokens", {
     name: "npm start",
@@ -65,13 +69,25 @@ export async function prepareRegistration(
   writeSecret(tokenFile, token);
 }
 
-async function isRegistered(api: ControlApi, identityFile: string): Promise<boolean> {
-  if (!existsSync(identityFile)) return false;
+interface Target {
+  readonly id: string;
+  readonly ip_address: string;
+}
+
+async function findRegistered(api: ControlApi, identityFile: string): Promise<Target | undefined> {
+  if (!existsSync(identityFile)) return undefined;
   const { registration } = JSON.parse(readFileSync(identityFile, "utf8")) as {
     registration?: { nodeId: string; serverUrl: string };
   };
-  if (registration === undefined || !registration.serverUrl.startsWith(api.url)) return false;
-  return (await unlessMissing(api.get(`/api/v1/targets/${registration.nodeId}`))) !== undefined;
+  if (registration === undefined || !registration.serverUrl.startsWith(api.url)) return undefined;
+  return unlessMissing(api.get<Target>(`/api/v1/targets/${registration.nodeId}`));
+}
+
+/** The first time the server may have been there for this machine alone. */
+async function announce(api: ControlApi, { id, ip_address: before }: Target, address: string): Promise<void> {
+  if (!isLoopback(before) || isLoopback(address)) return;
+  say(`announcing this machine's daemon at ${address} instead of ${before}`);
+  await api.put(`/api/v1/targets/${id}`, { ip_address: address });
 }
 
 /** A token that may do nothing but read service discovery, for a Prometheus that someone points at this server. */

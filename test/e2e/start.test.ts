@@ -1,6 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { prepareControlServer } from "../../scripts/start/prepare.ts";
+import { prepareControlServer, prepareRegistration } from "../../scripts/start/prepare.ts";
+import { prepareNode, startNode } from "../harness/fleet.ts";
 import { startServer } from "../harness/server.ts";
+import { waitFor } from "../harness/wait.ts";
 import { createWorkspace } from "../harness/workspace.ts";
 
 setDefaultTimeout(180_000);
@@ -20,4 +22,30 @@ test("npm start leaves a policy of one's own alone, whatever its name", async ()
   await prepareControlServer(server.api);
   const policies = await server.api.get<{ name: string }[]>("/api/v1/script-policies/global");
   expect(policies.map(({ name }) => name).toSorted()).toEqual(["disk_usage", "mount_points"]);
+});
+
+test("the daemon of the first machine is announced where others reach it, once the server is there for others", async () => {
+  using workspace = createWorkspace();
+  await using server = await startServer({ workspace });
+  const group = await prepareNode(server, workspace);
+  await using node = await startNode(workspace, { serverUrl: server.url });
+  const announced = async (): Promise<string[]> => {
+    const entries = await server.api.get<{ targets: string[] }[]>("/api/v1/sd/prometheus");
+    return entries.flatMap(({ targets }) => targets);
+  };
+  await waitFor("the registration", async () => (await announced()).length > 0);
+  expect(await announced()).toEqual([`127.0.0.1:${node.port}`]);
+
+  const again = (address: string): Promise<void> =>
+    prepareRegistration(server.api, {
+      group,
+      tokenFile: workspace.file("bootstrap-token"),
+      stateDirectory: workspace.file("state"),
+      address,
+    });
+  await again("192.0.2.7");
+  expect(await announced()).toEqual([`192.0.2.7:${node.port}`]);
+  // The daemon listens on all addresses, so this one stays good.
+  await again("127.0.0.1");
+  expect(await announced()).toEqual([`192.0.2.7:${node.port}`]);
 });

@@ -8,7 +8,8 @@ import type { Workspace } from "./workspace.ts";
 export async function prepareNode(server: RunningServer, workspace: Workspace): Promise<Group> {
   const group = await prepareControlServer(server.api);
   const tokenFile = workspace.file("bootstrap-token");
-  await prepareRegistration(server.api, { group, tokenFile, stateDirectory: workspace.file("state") });
+  const stateDirectory = workspace.file("state");
+  await prepareRegistration(server.api, { group, tokenFile, stateDirectory, address: "127.0.0.1" });
   return group;
 }
 

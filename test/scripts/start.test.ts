@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { isIPv4 } from "node:net";
+import { addressFor } from "../../scripts/start/address.ts";
 import { startChild } from "../../scripts/start/child.ts";
 import { requireFreePort } from "../../scripts/start/port.ts";
 import { createWorkspace } from "../harness/workspace.ts";
@@ -39,4 +41,17 @@ test("a child that is asked to end is not reported", async () => {
   const child = startChild({ name: "daemon", argv: ["sleep", "60"], logPath: workspace.file("daemon.log") });
   await child.stop();
   expect(await Promise.race([child.died, Promise.resolve("quiet")])).toBe("quiet");
+});
+
+test.each(["127.0.0.1", "192.0.2.7", "2001:db8::7"])(
+  "a daemon beside a server on %s is announced there",
+  async (address) => {
+    expect(await addressFor(address)).toBe(address);
+  },
+);
+
+test.each(["0.0.0.0", "::"])("%s is nowhere to scrape: an address of the machine is announced", async (address) => {
+  const announced = await addressFor(address);
+  expect(isIPv4(announced)).toBe(true);
+  expect(announced).not.toBe("0.0.0.0");
 });
