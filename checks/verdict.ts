@@ -25,6 +25,8 @@ export interface Finding {
   /** A sentence without its subject's name in front. */
   readonly summary: string;
   readonly action: Action;
+  /** What to do, where more can be said than the action says. */
+  readonly remedy?: string;
   /** When it last happened, ISO 8601. Absent for what is so now: that goes only when it is mended. */
   readonly at?: string;
 }

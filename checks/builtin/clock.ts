@@ -33,10 +33,16 @@ export const clockSync = defineBuiltin({
     } else if (Math.abs(offset) >= warning) {
       const status = Math.abs(offset) >= critical ? "critical" : "warning";
       const summary = `the clock is ${Math.abs(offset).toFixed(3)} s off`;
-      findings.push({ status, subject: "", summary, action: "check_configuration" });
+      const remedy =
+        "See `chronyc tracking` or `timedatectl timesync-status` for the server that it follows; `chronyc makestep` sets " +
+        "the clock at once.";
+      findings.push({ status, subject: "", summary, action: "check_configuration", remedy });
     } else if (synchronised === 0 && parameters.require_synchronised) {
       const summary = "no time service disciplines the clock";
-      findings.push({ status: "warning", subject: "", summary, action: "check_configuration" });
+      const remedy =
+        "`timedatectl set-ntp true` starts the time service that is installed (chrony, systemd-timesyncd); where one runs, " +
+        "`chronyc sources` or `timedatectl timesync-status` says whether its servers answer.";
+      findings.push({ status: "warning", subject: "", summary, action: "check_configuration", remedy });
     }
     return { findings, summary: `the clock is ${((offset ?? 0) * 1000).toFixed(1)} ms off` };
   },

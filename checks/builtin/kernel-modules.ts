@@ -32,6 +32,9 @@ export const kernelModulesLoaded = defineBuiltin({
       subject,
       summary: "the module is not loaded",
       action: "check_configuration",
+      remedy:
+        "Load it (`modprobe NAME`), and at every start by its name in /etc/modules-load.d; `dmesg` and `dkms status` " +
+        "say why it cannot be loaded.",
     }));
     return { findings, summary: `${count(required.length, "required module")} loaded` };
   },

@@ -1,6 +1,5 @@
 import { duration } from "../../checks/builtin/builtin.ts";
 import { explanationOf } from "../../checks/builtin/explain.ts";
-import { actionTexts } from "../../checks/catalogue/catalogue.ts";
 import type { Finding, Status } from "../../checks/verdict.ts";
 import { describeFleet } from "./fleet.ts";
 import { Html, html } from "./html.ts";
@@ -117,7 +116,7 @@ function card(problem: JudgedCheck, checks: ChecksView, nowMs: number): Html {
   const more = findings.length - shown.length;
   const hint = acknowledgeHint(problem, checks);
   const todo = toAdvice(problem).map(
-    ({ action, about }) => html`<p><b>What to do${about && ` about ${about}`}:</b> ${actionTexts[action]}</p>`,
+    ({ text, about }) => html`<p><b>What to do${about && ` about ${about}`}:</b> ${withCode(text)}</p>`,
   );
   return html`<article class="card ${status}" id="check-${name}">
     <h3>

@@ -1,5 +1,4 @@
 import { duration } from "../../checks/builtin/builtin.ts";
-import { actionTexts } from "../../checks/catalogue/catalogue.ts";
 import { describeFleet } from "./fleet.ts";
 import {
   acknowledgeHint,
@@ -53,7 +52,7 @@ function describeProblem(
   });
   if (lines.length === 0) lines.push(`  - ${summary === "" ? "the check gave no reason" : summary}`);
   if (findings.length > findingsShown) lines.push(`  - and ${findings.length - findingsShown} more, see --json`);
-  const actions = toAdvice(problem).map(({ action, about }) => `  > ${about && `${about}: `}${actionTexts[action]}`);
+  const actions = toAdvice(problem).map(({ text, about }) => `  > ${about && `${about}: `}${text}`);
   const hint = acknowledgeHint(problem, checks);
   const after = hint === undefined ? [] : [`  > Dealt with? ${hint}`];
   return [`${status.toUpperCase()} ${name}, for ${age(since, nowMs)}`, ...lines, ...actions, ...after, ""];

@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { type CheckState, currentStatus, isAbsent } from "../../checks/metrics.ts";
 import type { Acknowledgement } from "../../checks/acknowledgements.ts";
 import type { SandboxReport } from "../../checks/service.ts";
+import { actionTexts } from "../../checks/catalogue/catalogue.ts";
 import { type Action, type Finding, type Status, worseFirst } from "../../checks/verdict.ts";
 import type { HardwareEvent } from "../../collectors/events.ts";
 import type { StuckJob } from "../../collectors/probe/abandonment.ts";
@@ -272,7 +273,7 @@ export function listProblems(checks: readonly CheckView[]): JudgedCheck[] {
 }
 
 export interface Advice {
-  readonly action: Action;
+  readonly text: string;
   /** What it is about, where a check has more than one advice; otherwise empty. */
   readonly about: string;
 }
@@ -283,13 +284,14 @@ const subjectsNamed = 3;
 export function toAdvice({ action = "none", findings = [] }: CheckView): Advice[] {
   const worst = new Map<string, Finding>();
   for (const finding of findings) if (!worst.has(finding.subject)) worst.set(finding.subject, finding);
-  const byAction = Map.groupBy(worst.values(), (finding) => finding.action);
-  const all = [...new Set([action, ...byAction.keys()])].filter((each) => each !== "none");
-  return all.map((each) => {
-    const subjects = (byAction.get(each) ?? []).map(({ subject }) => (subject === "" ? "the node" : subject));
+  const asking = [...worst.values()].filter((finding) => finding.action !== "none");
+  const byText = Map.groupBy(asking, (finding) => finding.remedy ?? actionTexts[finding.action]);
+  if (byText.size === 0) return action === "none" ? [] : [{ text: actionTexts[action], about: "" }];
+  return [...byText].map(([text, about]) => {
+    const subjects = about.map(({ subject }) => (subject === "" ? "the node" : subject));
     const more = subjects.length - subjectsNamed;
     const named = subjects.slice(0, subjectsNamed).join(", ");
-    return { action: each, about: all.length === 1 ? "" : more > 0 ? `${named} and ${more} more` : named };
+    return { text, about: byText.size === 1 ? "" : more > 0 ? `${named} and ${more} more` : named };
   });
 }
 

@@ -84,5 +84,6 @@ function growth(
 }
 
 function eccOff({ name: subject }: Gpu): Finding {
-  return { status: "warning", subject, summary: "ECC is off", action: "check_configuration" };
+  const remedy = "`nvidia-smi -e 1` switches it on at the next reset of the GPU.";
+  return { status: "warning", subject, summary: "ECC is off", action: "check_configuration", remedy };
 }

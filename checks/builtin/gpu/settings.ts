@@ -22,7 +22,10 @@ export const gpuPersistence = defineBuiltin({
     );
     const findings = gpus.flatMap(({ name: subject, value }): Finding[] => {
       if (value("aami_gpu_persistence_mode_enabled") === 1) return [];
-      return [{ status: "warning", subject, summary: "persistence mode is off", action: "check_configuration" }];
+      const remedy = "`nvidia-smi -pm 1` until the next reboot, the service nvidia-persistenced for good.";
+      return [
+        { status: "warning", subject, summary: "persistence mode is off", action: "check_configuration", remedy },
+      ];
     });
     if (gpus.length === 0) return { findings, summary: "", absent: "no GPU that tells its persistence mode" };
     return { findings, summary: `on for ${count(gpus.length, "GPU")}` };

@@ -318,6 +318,13 @@ test("kernel_modules without a list judges nothing", () => {
   expect(grade(kernelModulesLoaded, {}).absent).toBe("no module is required");
 });
 
+test("clock_sync says what to type", () => {
+  const remedyOf = (offset: number, status: number): string | undefined =>
+    grade(clockSync, { node_timex_offset_seconds: offset, node_timex_sync_status: status }).findings[0]?.remedy;
+  expect(remedyOf(0, 0)).toContain("`timedatectl set-ntp true`");
+  expect(remedyOf(3, 1)).toContain("`chronyc makestep`");
+});
+
 describe("cloud_init", () => {
   const stages = (end: number | undefined, ...errors: readonly (readonly [message: string, recoverable: string])[]) => {
     const families: Families = {

@@ -3,6 +3,7 @@ import type { NodeView } from "../../../daemon/node/status.ts";
 import { renderStatusPage } from "../../../daemon/status/page.ts";
 import { renderStatusText } from "../../../daemon/status/text.ts";
 import type { CheckResult } from "../../../checks/check.ts";
+import { actionTexts } from "../../../checks/catalogue/catalogue.ts";
 import { overallStatus, type StatusView, toAdvice, toCheckView } from "../../../daemon/status/view.ts";
 import { defineBuiltinCheck } from "../../checks/builtin/grading.ts";
 import { checkView, statusView } from "./views.ts";
@@ -162,13 +163,22 @@ test("of one subject the worst finding decides what to do", () => {
     })),
   ] as const;
   expect(toAdvice(checkView("x", { action: "reboot", findings }))).toEqual([
-    { action: "reboot", about: "GPU 1" },
-    { action: "check_application", about: "the node" },
-    { action: "inspect_hardware", about: "a, b, c and 1 more" },
+    { text: actionTexts.reboot, about: "GPU 1" },
+    { text: actionTexts.check_application, about: "the node" },
+    { text: actionTexts.inspect_hardware, about: "a, b, c and 1 more" },
   ]);
   expect(toAdvice(checkView("x", { action: "reboot", findings: findings.slice(0, 2) }))).toEqual([
-    { action: "reboot", about: "" },
+    { text: actionTexts.reboot, about: "" },
   ]);
+  expect(toAdvice(checkView("x", { action: "reboot" }))).toEqual([{ text: actionTexts.reboot, about: "" }]);
+});
+
+test("what is known better than by the action is said in its place", () => {
+  const remedy = "Start it: `systemctl start chrony`.";
+  const finding = { status: "warning", subject: "", summary: "off", action: "check_configuration", remedy } as const;
+  const check = checkView("clock_sync", { status: "warning", action: "check_configuration", findings: [finding] });
+  expect(toAdvice(check)).toEqual([{ text: remedy, about: "" }]);
+  expect(page({ checks: { checks: [check] } })).toContain("Start it: <code>systemctl start chrony</code>.");
 });
 
 describe("what there is to say about the control server", () => {
