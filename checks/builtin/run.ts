@@ -56,7 +56,7 @@ export function createBuiltinRunner(options: BuiltinRunnerOptions): BuiltinRunne
     const grading = { ...graded, findings, summary };
     const kept = grading.memory ?? memory;
     memories.set(name, kept);
-    const run = toRun(grading, (performance.now() - began) / 1000);
+    const run = toRun(grading, Math.round(performance.now() - began) / 1000);
     const isSettling = clock.monotonicSeconds() - startedAt < settleSeconds;
     const isEarly = isSettling && run.verdict?.status === "unknown";
     return { ...run, memory: kept, ...(isEarly && { retrySeconds }) };

@@ -210,7 +210,7 @@ export function toCollectorViews(slots: Readonly<Record<string, SlotStatus>>): R
       name,
       {
         ...(state !== undefined && { state }),
-        duration_seconds: durationSeconds,
+        duration_seconds: round(durationSeconds, 6),
         series,
         ...(error !== undefined && { error }),
         skipped_total: skippedTotal,
@@ -305,6 +305,6 @@ export function acknowledgeHint(
   return `aami acknowledge ${name} --note TEXT${option}`;
 }
 
-function round(seconds: number): number {
-  return Math.round(seconds * 1000) / 1000;
+function round(seconds: number, digits = 3): number {
+  return Number(seconds.toFixed(digits));
 }
