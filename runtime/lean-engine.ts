@@ -1,3 +1,4 @@
+import { createLogger } from "./log.ts";
 import { passedDescriptors } from "./passed-sockets.ts";
 
 /** Of the garbage collector: no threads of its own, and none of its timers for the little that an idle process leaves. */
@@ -38,7 +39,11 @@ export async function ensureLeanEngine(): Promise<void> {
   const args = [process.argv0, ...process.argv.slice(2)];
   const environment = { ...process.env, ...smallEngine };
   const descriptors = passedDescriptors(process.env);
-  if (descriptors.length === 0) return process.execve(process.execPath, args, environment as NodeJS.ProcessEnv);
-  const { execKeeping } = await import("./exec.ts");
-  execKeeping(descriptors, { path: process.execPath, args, environment });
+  try {
+    if (descriptors.length === 0) return process.execve(process.execPath, args, environment as NodeJS.ProcessEnv);
+    const { execKeeping } = await import("./exec.ts");
+    execKeeping(descriptors, { path: process.execPath, args, environment });
+  } catch (error) {
+    createLogger().warn("cannot start again with a smaller engine, going on with more memory", { error });
+  }
 }
