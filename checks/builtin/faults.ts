@@ -1,7 +1,7 @@
 import { type Static, Type as t } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import type { Action } from "../verdict.ts";
-import { count, timeOf } from "./builtin.ts";
+import type { Action, Finding } from "../verdict.ts";
+import { count, happened, timeOf } from "./builtin.ts";
 
 /**
  * Faults remembered over reboots: in which runs of the kernel each came up. Without that nobody could tell the fault
@@ -31,6 +31,25 @@ export interface Fault extends Observation {
 export interface FaultTimes {
   readonly nowSeconds: number;
   readonly bootId: string | undefined;
+}
+
+/** For how long a fault counts, by what it asks for. */
+export const lookback = {
+  lookback_hours: t.Number({
+    default: 72,
+    exclusiveMinimum: 0,
+    description: "How long an error of this run of the kernel counts.",
+  }),
+  application_hours: t.Number({
+    default: 1,
+    exclusiveMinimum: 0,
+    description: "The same for errors that end with the application.",
+  }),
+};
+
+interface Judging {
+  readonly nowSeconds: number;
+  readonly parameters: { readonly lookback_hours: number; readonly application_hours?: number };
 }
 
 const keepSeconds = 30 * 86_400;
@@ -90,7 +109,7 @@ export function listFaults(
 const curedByReboot: ReadonlySet<Action> = new Set(["none", "check_application", "reset_gpu", "reboot"]);
 
 /** Whether a fault of an earlier run of the kernel is over because the node has been rebooted. */
-export function isCured({ isCurrent }: Fault, action: Action): boolean {
+function isCured({ isCurrent }: Fault, action: Action): boolean {
   return !isCurrent && curedByReboot.has(action);
 }
 
@@ -100,8 +119,18 @@ export function escalate({ reboots }: Fault, action: Action): Action {
   return helps && reboots >= rebootsUntilInspection ? "inspect_hardware" : action;
 }
 
+/** None where the fault counts no more. `named` has what it is, without its history, and what to do the first time. */
+export function toFindings(fault: Fault, named: Finding, { nowSeconds, parameters }: Judging): Finding[] {
+  const { action, summary } = named;
+  const { lookback_hours: long, application_hours: short = long } = parameters;
+  const counts = (action === "check_application" ? short : long) * 3600;
+  if (nowSeconds - fault.lastSeconds > counts || isCured(fault, action)) return [];
+  const history = `${summary}; ${describeFault(fault)}`;
+  return [{ ...named, summary: history, action: escalate(fault, action), ...happened(fault.lastSeconds) }];
+}
+
 /** "3 times, last at 2026-11-20 12:00:00 UTC, again after 2 reboots" */
-export function describeFault({ count: times, lastSeconds, reboots }: Fault): string {
+function describeFault({ count: times, lastSeconds, reboots }: Fault): string {
   const time = `at ${timeOf(lastSeconds)}`;
   const often = times === 1 ? time : `${times} times, last ${time}`;
   return reboots === 0 ? often : `${often}, again after ${count(reboots, "reboot")}`;

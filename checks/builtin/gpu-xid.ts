@@ -3,8 +3,8 @@ import type { Labels, Sample } from "../../collectors/collector.ts";
 import { type ErrorCode, xids } from "../catalogue/catalogue.ts";
 import { findNvlinkRule, nvlinkRuleById } from "../catalogue/nvlink.ts";
 import type { Finding } from "../verdict.ts";
-import { defineBuiltin, happened } from "./builtin.ts";
-import { describeFault, escalate, isCured, listFaults, mergeFaults, type Observation } from "./faults.ts";
+import { defineBuiltin } from "./builtin.ts";
+import { listFaults, lookback, mergeFaults, type Observation, toFindings } from "./faults.ts";
 
 type Meaning = Pick<ErrorCode, "level" | "action" | "title">;
 
@@ -30,16 +30,7 @@ export const gpuXid = defineBuiltin({
   intervalSeconds: 30,
   parameters: t.Object(
     {
-      lookback_hours: t.Number({
-        default: 72,
-        exclusiveMinimum: 0,
-        description: "How long an error of this run of the kernel counts.",
-      }),
-      application_hours: t.Number({
-        default: 1,
-        exclusiveMinimum: 0,
-        description: "The same for errors that end with the application.",
-      }),
+      ...lookback,
       ignore: t.Array(t.Integer({ minimum: 1 }), { default: [], description: "Codes that are not judged." }),
     },
     { additionalProperties: false },
@@ -56,14 +47,11 @@ export const gpuXid = defineBuiltin({
     const findings = listed.flatMap((fault): Finding[] => {
       const { code, detail } = parseKey(fault.key);
       const { level, action, title } = meaningOf(code, detail);
-      const { application_hours: applicationHours, lookback_hours: hours, ignore } = parameters;
-      const counts = (action === "check_application" ? applicationHours : hours) * 3600;
-      if (level === "info" || ignore.includes(code)) return [];
-      if (code === recoveryActionChanged && recovered.has(subjectOf(fault.key))) return [];
-      if (nowSeconds - fault.lastSeconds > counts || isCured(fault, action)) return [];
-      const summary = `Xid ${code}, ${title}; ${describeFault(fault)}`;
       const subject = subjectOf(fault.key);
-      return [{ status: level, subject, summary, action: escalate(fault, action), ...happened(fault.lastSeconds) }];
+      if (level === "info" || parameters.ignore.includes(code)) return [];
+      if (code === recoveryActionChanged && recovered.has(subject)) return [];
+      const named: Finding = { status: level, subject, summary: `Xid ${code}, ${title}`, action };
+      return toFindings(fault, named, { nowSeconds, parameters });
     });
     return { findings, summary, memory: faults };
   },

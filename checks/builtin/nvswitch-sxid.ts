@@ -2,8 +2,8 @@ import { Type as t } from "@sinclair/typebox";
 import type { Sample } from "../../collectors/collector.ts";
 import { sxids } from "../catalogue/catalogue.ts";
 import type { Finding } from "../verdict.ts";
-import { defineBuiltin, happened } from "./builtin.ts";
-import { describeFault, escalate, isCured, listFaults, mergeFaults, type Observation } from "./faults.ts";
+import { defineBuiltin } from "./builtin.ts";
+import { listFaults, lookback, mergeFaults, type Observation, toFindings } from "./faults.ts";
 
 export const nvswitchSxid = defineBuiltin({
   name: "nvswitch_sxid",
@@ -21,11 +21,7 @@ export const nvswitchSxid = defineBuiltin({
   intervalSeconds: 30,
   parameters: t.Object(
     {
-      lookback_hours: t.Number({
-        default: 72,
-        exclusiveMinimum: 0,
-        description: "How long an error of this run of the kernel counts.",
-      }),
+      lookback_hours: lookback.lookback_hours,
       ignore: t.Array(t.Integer({ minimum: 1 }), { default: [], description: "Codes that are not judged." }),
     },
     { additionalProperties: false },
@@ -43,13 +39,14 @@ export const nvswitchSxid = defineBuiltin({
       const level = severity === "fatal" ? "critical" : known?.level === "critical" ? "warning" : known?.level;
       if (level === undefined || level === "info" || parameters.ignore.includes(Number(code))) return [];
       const action = known === undefined || known.action === "none" ? "reboot" : known.action;
-      if (nowSeconds - fault.lastSeconds > parameters.lookback_hours * 3600 || isCured(fault, action)) return [];
       const title = known?.title ?? "not in this daemon's catalogue";
-      const text = `SXid ${code}, ${title}; ${describeFault(fault)}`;
-      const subject = subjectOf(fault.key);
-      return [
-        { status: level, subject, summary: text, action: escalate(fault, action), ...happened(fault.lastSeconds) },
-      ];
+      const named: Finding = {
+        status: level,
+        subject: subjectOf(fault.key),
+        summary: `SXid ${code}, ${title}`,
+        action,
+      };
+      return toFindings(fault, named, { nowSeconds, parameters });
     });
     return { findings, summary, memory: faults };
   },

@@ -1,8 +1,8 @@
 import { Type as t } from "@sinclair/typebox";
 import type { Sample } from "../../../collectors/collector.ts";
 import type { Action, Finding } from "../../verdict.ts";
-import { defineBuiltin, happened } from "../builtin.ts";
-import { describeFault, escalate, type Fault, isCured, listFaults, mergeFaults, type Observation } from "../faults.ts";
+import { defineBuiltin } from "../builtin.ts";
+import { type Fault, listFaults, lookback, mergeFaults, type Observation, toFindings } from "../faults.ts";
 
 interface Meaning {
   readonly status: "warning" | "critical";
@@ -44,16 +44,7 @@ export const amdGpuErrors = defineBuiltin({
   intervalSeconds: 30,
   parameters: t.Object(
     {
-      lookback_hours: t.Number({
-        default: 72,
-        exclusiveMinimum: 0,
-        description: "How long an error of this run of the kernel counts.",
-      }),
-      application_hours: t.Number({
-        default: 1,
-        exclusiveMinimum: 0,
-        description: "The same for errors that end with the application.",
-      }),
+      ...lookback,
     },
     { additionalProperties: false },
   ),
@@ -70,11 +61,8 @@ export const amdGpuErrors = defineBuiltin({
       const meaning = meaningOf({ event, severity, device, fault }, listed, nowSeconds);
       if (meaning === undefined) return [];
       const { status, action, words } = meaning;
-      const hours = action === "check_application" ? parameters.application_hours : parameters.lookback_hours;
-      if (nowSeconds - fault.lastSeconds > hours * 3600 || isCured(fault, action)) return [];
-      const subject = subjectOf(fault.key);
-      const text = `${words}; ${describeFault(fault)}`;
-      return [{ status, subject, summary: text, action: escalate(fault, action), ...happened(fault.lastSeconds) }];
+      const named: Finding = { status, subject: subjectOf(fault.key), summary: words, action };
+      return toFindings(fault, named, { nowSeconds, parameters });
     });
     return { findings, summary, memory: faults };
   },
