@@ -1,12 +1,7 @@
 import { expect, test } from "bun:test";
 import { createAbandonment } from "../../../collectors/probe/abandonment.ts";
 import { createLogger } from "../../../runtime/log.ts";
-
-async function linesUntil(lines: readonly string[], text: string): Promise<Record<string, unknown>[]> {
-  const deadline = performance.now() + 60_000;
-  while (!lines.some((line) => line.includes(text)) && performance.now() < deadline) await Bun.sleep(5);
-  return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-}
+import { waitFor } from "../../harness/wait.ts";
 
 test("a process that does not go is named once when it becomes stuck and once when it has gone", async () => {
   const lines: string[] = [];
@@ -16,7 +11,8 @@ test("a process that does not go is named once when it becomes stuck and once wh
   abandonment.add({ job: "mount /data", step: "statfs", pid: sleeper.pid, since: performance.now() });
   expect(abandonment.find("mount /data")).toMatchObject({ step: "statfs", pid: sleeper.pid });
   expect(abandonment.find("mount /other")).toBeUndefined();
-  expect(await linesUntil(lines, "stuck")).toMatchObject([
+  await waitFor("the line", () => lines.length > 0);
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
     { level: "error", pool: "mount", job: "mount /data", step: "statfs", pid: sleeper.pid },
   ]);
   abandonment.reaped(sleeper.pid);
