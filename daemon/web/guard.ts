@@ -10,12 +10,22 @@ export type Handler = (request: Request, client: ClientAddress) => Response | Pr
 /** Puts the web configuration in front of every path: rate limit, then password, then the page with the headers. */
 export function guard(handler: Handler, source: WebConfigSource, log: Logger): Handler {
   let reported: string | undefined;
+  // The listeners have been opened with TLS or without.
+  const servesTls = source.current().tls !== undefined;
+  let isTlsWaiting = false;
+
+  const noteTls = ({ tls }: WebConfig): void => {
+    const isWaiting = (tls !== undefined) !== servesTls;
+    if (isWaiting && !isTlsWaiting) log.warn("tls is switched on and off by a restart only", { serves_tls: servesTls });
+    isTlsWaiting = isWaiting;
+  };
 
   const currentConfig = (): WebConfig | undefined => {
     try {
       const config = source.current();
       if (reported !== undefined) log.info("web configuration is usable again");
       reported = undefined;
+      noteTls(config);
       return config;
     } catch (error) {
       const reason = String(describeError(error));

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startDaemonProcess } from "./running-daemon.ts";
+import { createCertificates } from "./web/certificates.ts";
 import { waitFor } from "../harness/wait.ts";
 import { sharedFolder } from "../harness/workspace.ts";
 
@@ -36,6 +37,22 @@ describe("the web configuration file in front of the daemon", () => {
     writeFileSync(file, "basic_auth_user: {}\n# broken\n");
     await waitFor("the broken file to be seen", answers(500));
     await daemon.logged("web configuration is broken, every request is refused");
+  });
+
+  test("TLS that is switched on while running waits for a restart, and that is told once", async () => {
+    using certificates = createCertificates();
+    certificates.issue("server", "IP:127.0.0.1");
+    const file = webConfig("later.yml", "http_server_config: { headers: { X-Frame-Options: deny } }\n");
+    await using daemon = await startDaemonProcess(`--web.config.file=${file}`);
+    const folder = certificates.folder;
+    const tls = `tls_server_config: { cert_file: ${folder}/server.pem, key_file: ${folder}/server.key }\n`;
+    writeFileSync(file, tls);
+    const isSeen = async () => (await daemon.get("/healthz")).headers.get("x-frame-options") === null;
+    await waitFor("the change to be seen", isSeen);
+    const told = () => daemon.lines.filter(({ msg }) => msg === "tls is switched on and off by a restart only");
+    expect(await daemon.logged("tls is switched on and off by a restart only")).toMatchObject({ level: "warn" });
+    await daemon.get("/healthz");
+    expect(told()).toHaveLength(1);
   });
 
   test("TLS", async () => {
