@@ -11,6 +11,7 @@ function open() {
     tzset: { args: [], returns: "void" },
     localtime_r: { args: ["ptr", "ptr"], returns: "ptr" },
     adjtimex: { args: ["ptr"], returns: "i32" },
+    memfd_create: { args: ["ptr", "u32"], returns: "i32" },
     __errno_location: { args: [], returns: "ptr" },
   }).symbols;
 }
@@ -33,6 +34,14 @@ export function readWallClock(): number {
   if (libc().clock_gettime(realtime, ptr(timespec)) !== 0) throw new Error("clock_gettime(2) failed");
   const [seconds = 0n, nanoseconds = 0n] = timespec;
   return Number(seconds) + Number(nanoseconds) / 1e9;
+}
+
+/** A file that exists in memory only, by memfd_create(2); `name` is seen in /proc/PID/maps. */
+export function createMemoryFile(name: string): number {
+  const MFD_CLOEXEC = 1;
+  const fd = libc().memfd_create(ptr(Buffer.from(`${name}\0`)), MFD_CLOEXEC);
+  if (fd < 0) throw new Error(`memfd_create(2) failed: errno ${lastErrno()}`);
+  return fd;
 }
 
 export function pageSizeBytes(): number {

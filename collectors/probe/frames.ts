@@ -1,12 +1,11 @@
 /**
- * What goes over the pipe from a probe process to the daemon: lines of words, "begin 5", 'step 5 "open"'. `done` has the
+ * What goes over the pipe from a probe process to the daemon: lines of words, "ready", 'step 5 "open"'. `done` has the
  * results of the jobs since the last one; it says how many bytes of payload follow its line. What a job has to say is
  * JSON; payloads stay bytes, so pages are put together without decoding them.
  */
 export type Frame =
   | { readonly event: "ready" }
   | { readonly event: "yield" }
-  | { readonly event: "begin"; readonly id: number }
   | { readonly event: "step"; readonly id: number; readonly step: string }
   | { readonly event: "done"; readonly results: readonly Result[] };
 
@@ -36,18 +35,15 @@ export class FrameError extends Error {
 const newline = 0x0a;
 export const defaultFrameLimits: FrameLimits = { headerBytes: 1024 * 1024, payloadBytes: 64 * 1024 * 1024 };
 
-/** Frames on their way out, one after the other in one buffer that is used again and again. */
-export interface FrameWriter {
-  add(frame: OutgoingFrame): void;
-  /** Hands over what was added since the last time; `bytes` is valid for the time of the call only. */
-  drain(write: (bytes: Uint8Array, length: number) => void): void;
-}
+/** Writes a frame. */
+export type FrameWriter = (frame: OutgoingFrame) => void;
 
 const ordinaryBytes = 128 * 1024;
 /** UTF-8 of one UTF-16 unit. */
 const mostBytesPerUnit = 3;
 
-export function createFrameWriter(): FrameWriter {
+/** The frames share one buffer: the `bytes` that `write` gets are valid for the time of the call only. */
+export function createFrameWriter(write: (bytes: Uint8Array, length: number) => void): FrameWriter {
   let buffer = Buffer.allocUnsafeSlow(ordinaryBytes);
   let used = 0;
   const makeRoom = (bytes: number): void => {
@@ -66,18 +62,14 @@ export function createFrameWriter(): FrameWriter {
     buffer.set(payload, used);
     used += payload.length;
   };
-  return {
-    add: (frame) => {
-      addText(encodeLine(frame));
-      if (frame.event !== "done") return;
+  return (frame) => {
+    used = 0;
+    addText(encodeLine(frame));
+    if (frame.event === "done") {
       for (const result of frame.results) if ("payload" in result) addPayload(result.payload);
-    },
-    drain: (write) => {
-      const length = used;
-      used = 0;
-      if (length > 0) write(buffer, length);
-      if (buffer.length > ordinaryBytes) buffer = Buffer.allocUnsafeSlow(ordinaryBytes);
-    },
+    }
+    write(buffer, used);
+    if (buffer.length > ordinaryBytes) buffer = Buffer.allocUnsafeSlow(ordinaryBytes);
   };
 }
 
@@ -87,8 +79,6 @@ type ResultEntry =
 
 function encodeLine(frame: OutgoingFrame): string {
   switch (frame.event) {
-    case "begin":
-      return `begin ${frame.id}\n`;
     case "step":
       return `step ${frame.id} ${JSON.stringify(frame.step)}\n`;
     case "done":
@@ -133,24 +123,12 @@ export function createFrameReader(limits: FrameLimits = defaultFrameLimits): (ch
   };
 }
 
-const beginLine = Buffer.from("begin ");
-const digitZero = 0x30;
-
 function splitFrames(buffer: Buffer, limits: FrameLimits): { frames: Frame[]; used: number; missing: number } {
   const frames: Frame[] = [];
   let used = 0;
-  let begun: Frame | undefined;
   for (;;) {
     const end = buffer.indexOf(newline, used);
     if ((end < 0 ? buffer.length : end) - used > limits.headerBytes) throw new FrameError("a header line is too long");
-    // Of begins in a row, fifty in a scrape, only the last one still says something.
-    if (end >= 0 && buffer[used] === beginLine[0]) {
-      begun = { event: "begin", id: parseBegin(buffer, used, end) };
-      used = end + 1;
-      continue;
-    }
-    if (begun !== undefined) frames.push(begun);
-    begun = undefined;
     if (end < 0) return { frames, used, missing: 1 };
     const line = parseLine(buffer.toString("utf8", used, end));
     const next = end + 1 + line.payloadBytes;
@@ -159,23 +137,6 @@ function splitFrames(buffer: Buffer, limits: FrameLimits): { frames: Frame[]; us
     frames.push(line.event === "done" ? toDone(line, buffer, end + 1) : line.frame);
     used = next;
   }
-}
-
-function parseBegin(buffer: Buffer, start: number, end: number): number {
-  let id = 0;
-  for (let at = start; at < end; at++) {
-    const byte = buffer[at] ?? 0;
-    const index = at - start;
-    if (index < beginLine.length) {
-      if (byte !== beginLine[index]) throw new FrameError("a header line has no known event");
-    } else if (byte < digitZero || byte > digitZero + 9) {
-      throw new FrameError("a header line has a wrong number");
-    } else {
-      id = id * 10 + byte - digitZero;
-    }
-  }
-  if (end - start <= beginLine.length) throw new FrameError("a header line has a wrong number");
-  return id;
 }
 
 type DoneLine = { readonly event: "done"; readonly payloadBytes: number; readonly entries: readonly ResultEntry[] };

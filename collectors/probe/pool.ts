@@ -57,7 +57,7 @@ interface Worker {
   readonly moved: Set<number>;
   readonly startedAt: number;
   ready: boolean;
-  /** What the child said it has begun. */
+  /** What the child has begun. */
   current: Job | undefined;
   /** Its newest result is of this job. */
   last: Job | undefined;
@@ -189,6 +189,8 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
 
   const receive = (worker: Worker): void => {
     if (!workers.has(worker)) return;
+    // Before the pipe is read: a job whose answer is in it is not taken for one that still runs.
+    noteBegun(worker, worker.given.get(worker.process.begun()));
     try {
       for (const frame of worker.process.drain()) onFrame(worker, frame);
     } catch (error) {
@@ -198,6 +200,13 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     }
     if (jobs.hasWaiting()) assign();
     else if (worker.given.size === 0) schedule();
+  };
+
+  const noteBegun = (worker: Worker, job: Job | undefined): void => {
+    if (job === undefined || job === worker.current) return;
+    worker.current = job;
+    worker.heardAt = performance.now();
+    job.step = "begin";
   };
 
   const onFrame = (worker: Worker, frame: Frame): void => {
@@ -220,21 +229,16 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
       return;
     }
     if (frame.event === "done") {
-      worker.current = undefined;
       worker.silent = false;
       worker.idleSince = worker.heardAt;
       for (const result of frame.results) finish(worker, result);
       return;
     }
     const job = worker.given.get(frame.id);
-    if (job === undefined) throw new FrameError(`"${frame.event}" of a job that it was not given`);
-    if (frame.event === "begin") {
-      worker.current = job;
-      job.step = "begin";
-    } else {
-      job.step = frame.step;
-      job.onStep?.(job.step);
-    }
+    if (job === undefined) throw new FrameError("a step of a job that it was not given");
+    noteBegun(worker, job);
+    job.step = frame.step;
+    job.onStep?.(job.step);
   };
 
   const finish = (worker: Worker, result: Result): void => {
@@ -242,6 +246,7 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     if (job !== undefined) {
       worker.given.delete(job.id);
       worker.last = job;
+      if (worker.current === job) worker.current = undefined;
       jobs.finish(job, toOutcome(result));
     } else if (!worker.moved.delete(result.id)) {
       throw new FrameError("a result of a job that it was not given");

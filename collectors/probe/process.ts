@@ -1,5 +1,6 @@
 import { closeSync, readFileSync, readSync } from "node:fs";
 import { errnoOf, isErrno } from "../read.ts";
+import { createBegunJob } from "./begun-job.ts";
 import { createFrameReader, type Frame, FrameError } from "./frames.ts";
 import type { WorkerRequest } from "./worker.ts";
 
@@ -9,6 +10,8 @@ export interface ProbeProcess {
   /** Resolves once it is gone, whatever its end was, and `onExit` has been called. */
   readonly exited: Promise<void>;
   send(requests: readonly WorkerRequest[]): void;
+  /** The id of the job that it has begun last, 0 before the first. */
+  begun(): number;
   /** What has arrived since the last call; throws FrameError when the process talks nonsense. */
   drain(): Frame[];
   /** The process ends by itself once it has nothing to do. */
@@ -37,15 +40,21 @@ export function startProbeProcess(
   events: ProbeProcessEvents,
 ): ProbeProcess {
   const { promise: exited, resolve: noteExit } = Promise.withResolvers<void>();
-  const child = Bun.spawn([...command], {
-    cwd: "/",
-    env: { ...env },
-    stdio: ["pipe", "pipe", "pipe", "pipe"],
-    onExit: (_, exitCode, signalCode) => {
-      events.onExit(exitCode === null ? `signal ${String(signalCode)}` : `exit code ${exitCode}`);
-      noteExit();
-    },
-  });
+  const begunJob = createBegunJob();
+  let child;
+  try {
+    child = Bun.spawn([...command], {
+      cwd: "/",
+      env: { ...env },
+      stdio: ["pipe", "pipe", "pipe", "pipe", begunJob.fd],
+      onExit: (_, exitCode, signalCode) => {
+        events.onExit(exitCode === null ? `signal ${String(signalCode)}` : `exit code ${exitCode}`);
+        noteExit();
+      },
+    });
+  } finally {
+    closeSync(begunJob.fd);
+  }
   // A process that is stuck in the kernel must not keep the daemon from ending.
   child.unref();
   const reading = openFramePipe(child.stdio[3], events.onReadable);
@@ -62,6 +71,7 @@ export function startProbeProcess(
       // A child that has ended takes no more; its exit is reported by itself.
       Promise.resolve(child.stdin.flush()).catch(ignoreClosedPipe);
     },
+    begun: begunJob.get,
     drain: reading.drain,
     finish: () => void child.stdin.end(),
     kill: () => {

@@ -2,12 +2,17 @@ import { readSync, writeSync } from "node:fs";
 import { isErrno } from "../read.ts";
 import { describeError } from "../../runtime/log.ts";
 import { releaseResidentCode } from "../../runtime/resident-code.ts";
+import { type BegunJob, openBegunJob } from "./begun-job.ts";
 import { createFrameWriter, type OutgoingFrame, type OutgoingResult } from "./frames.ts";
 
-/** Where the daemon listens: requests come in on 0, a byte on 1 says "look at 3", frames go out on 3. */
+/**
+ * Where the daemon listens: requests come in on 0, a byte on 1 says "look at 3", frames go out on 3, the job that is
+ * begun stands in the memory of 4.
+ */
 const requestFd = 0;
 const signalFd = 1;
 const frameFd = 3;
+const begunJobFd = 4;
 /** The pipe holds about 200 KiB or 250 small writes; the daemon is called earlier, so that neither side waits. */
 const unreadBytesLimit = 64 * 1024;
 const unreadWritesLimit = 128;
@@ -74,6 +79,7 @@ export async function serveJobs(
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => {});
   const nextRequest = createRequestReader();
   const output = createOutput();
+  const begunJob = openBegunJob(begunJobFd);
   const first = nextRequest();
   if (first === undefined || !("setup" in first)) return;
   const handlers = await createHandlers(first.setup);
@@ -86,7 +92,7 @@ export async function serveJobs(
     const startedAt = performance.now();
     if (request.suspect === true) output.signal();
     else if (!holdResults) output.report();
-    batchBytes += await runJob(request, handlers, output);
+    batchBytes += await runJob(request, handlers, { output, begunJob });
     if (performance.now() - startedAt >= yieldAfterMs) {
       output.report();
       output.send({ event: "yield" });
@@ -104,10 +110,16 @@ export async function serveJobs(
   }
 }
 
+interface Daemon {
+  readonly output: Output;
+  readonly begunJob: BegunJob;
+}
+
 /** The length of the answer's payload. */
-async function runJob(request: JobRequest, handlers: JobHandlers, output: Output): Promise<number> {
+async function runJob(request: JobRequest, handlers: JobHandlers, { output, begunJob }: Daemon): Promise<number> {
   const { id, job, params, deadlineMs } = request;
-  output.send({ event: "begin", id });
+  // What is announced must be known even if the process never runs again.
+  begunJob.set(id);
   try {
     const handler = handlers[job.split(" ", 1)[0] ?? ""];
     if (handler === undefined) throw new Error(`no handler for the job ${job}`);
@@ -122,18 +134,16 @@ async function runJob(request: JobRequest, handlers: JobHandlers, output: Output
 }
 
 interface Output {
-  /** Out at once: what is announced must be known even if the process never runs again. */
   send(frame: OutgoingFrame): void;
   hold(result: OutgoingResult): void;
-  /** What is held goes out with the next `send`. */
+  /** What is held goes out. */
   report(): void;
-  /** What is held goes out at once, and the daemon is called to the pipe. */
+  /** What is held goes out, and the daemon is called to the pipe. */
   signal(): void;
 }
 
 function createOutput(): Output {
   const one = new Uint8Array([0x0a]);
-  const writer = createFrameWriter();
   let results: OutgoingResult[] = [];
   let heldBytes = 0;
   let heldSince = 0;
@@ -150,12 +160,9 @@ function createOutput(): Output {
     unreadWrites++;
     if (unreadBytes >= unreadBytesLimit || unreadWrites >= unreadWritesLimit) call();
   };
-  const send = (frame: OutgoingFrame): void => {
-    writer.add(frame);
-    writer.drain(write);
-  };
+  const send = createFrameWriter(write);
   const report = (): void => {
-    if (results.length > 0) writer.add({ event: "done", results });
+    if (results.length > 0) send({ event: "done", results });
     results = [];
     heldBytes = 0;
   };
@@ -171,7 +178,6 @@ function createOutput(): Output {
     },
     signal: () => {
       report();
-      writer.drain(write);
       call();
     },
   };

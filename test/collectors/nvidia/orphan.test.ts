@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { closeSync } from "node:fs";
+import { createBegunJob } from "../../../collectors/probe/begun-job.ts";
 import { selfCommand } from "../../../runtime/self.ts";
 import { buildNvmlLibrary } from "../../equipment/nvml/library.ts";
 import { waitFor } from "../../harness/wait.ts";
@@ -13,7 +14,10 @@ test(
     using workspace = createWorkspace();
     const script = ["gpus 8", "gpu 3 delay nvmlDeviceGetPowerUsage 300"];
     const library = buildNvmlLibrary({ workspace, script });
-    const helper = Bun.spawn(selfCommand("probe", "nvml"), { cwd: "/", stdio: ["pipe", "pipe", "ignore", "pipe"] });
+    const { fd } = createBegunJob();
+    const stdio = ["pipe", "pipe", "ignore", "pipe", fd] as const;
+    const helper = Bun.spawn(selfCommand("probe", "nvml"), { cwd: "/", stdio: [...stdio] });
+    closeSync(fd);
     const setup = { library: library.path, procPath: "/proc", jobFolder: "", countersFile: "" };
     const job = { job: "sample", params: { pciBusId: "00000000:4B:00.0", perLink: false }, deadlineMs: 20_000 };
     const requests = [{ setup }, { id: 1, ...job }, { id: 2, ...job }];

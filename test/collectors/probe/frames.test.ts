@@ -10,10 +10,9 @@ import {
 const small = { headerBytes: 150, payloadBytes: 1000 };
 
 function encode(...frames: readonly OutgoingFrame[]): Buffer {
-  const writer = createFrameWriter();
-  for (const frame of frames) writer.add(frame);
   const written: Buffer[] = [];
-  writer.drain((bytes, length) => void written.push(Buffer.from(bytes.subarray(0, length))));
+  const write = createFrameWriter((bytes, length) => void written.push(Buffer.from(bytes.subarray(0, length))));
+  for (const frame of frames) write(frame);
   return Buffer.concat(written);
 }
 
@@ -25,10 +24,9 @@ describe("frames", () => {
       const nothing = Buffer.alloc(0);
       const frames: Frame[] = [
         { event: "ready" },
-        { event: "begin", id: 1 },
         { event: "step", id: 1, step: "öpen\n2" },
         { event: "done", results: [{ id: 1, header: { x: "ü" }, payload }] },
-        { event: "begin", id: 120 },
+        { event: "step", id: 120, step: "" },
         {
           event: "done",
           results: [
@@ -39,7 +37,7 @@ describe("frames", () => {
           ],
         },
         { event: "yield" },
-        { event: "begin", id: 5 },
+        { event: "ready" },
       ];
       const stream = encode(...frames);
       const push = createFrameReader(small);
@@ -60,31 +58,12 @@ describe("frames", () => {
     expect(result !== undefined && "payload" in result && Buffer.from(result.payload).toString() === text).toBe(true);
   });
 
-  test("of begins in a row only the last one counts", () => {
-    const begins = [7, 8, 1234567].map((id): OutgoingFrame => ({ event: "begin", id }));
-    expect(createFrameReader()(encode(...begins))).toEqual([{ event: "begin", id: 1234567 }]);
-  });
-
-  test("what was drained is not written again", () => {
-    const writer = createFrameWriter();
-    const texts: string[] = [];
-    const drain = (): void =>
-      writer.drain((bytes, length) => void texts.push(Buffer.from(bytes.subarray(0, length)).toString()));
-    writer.add({ event: "begin", id: 1 });
-    drain();
-    drain();
-    writer.add({ event: "begin", id: 2 });
-    drain();
-    expect(texts).toEqual(["begin 1\n", "begin 2\n"]);
-  });
-
   test.each([
     ["an unknown event", "nonsense 1\n"],
     ["no event", "\n"],
-    ["a begin of nothing", "begin\n"],
-    ["an id that is no number", "begin x\n"],
-    ["a negative id", "begin -1\n"],
-    ["another word with a b", "bogus 12\n"],
+    ["a step of nothing", "step\n"],
+    ["an id that is no number", 'step x "open"\n'],
+    ["a negative id", 'step -1 "open"\n'],
     ["a step that is no JSON", "step 1 open\n"],
     ["results that are no JSON", "done 0 {\n"],
     ["results that are no list", "done 0 1\n"],

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { closeSync, constants, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createBegunJob } from "../../../collectors/probe/begun-job.ts";
 import type { JobOutcome } from "../../../collectors/probe/jobs.ts";
 import { createProbePool, type ProbePool, type ProbePoolOptions } from "../../../collectors/probe/pool.ts";
 import { createLogger } from "../../../runtime/log.ts";
@@ -130,6 +131,17 @@ describe("probe pool", () => {
     expect(await pidOf(pool)).not.toBe(before);
     expect(() => process.kill(before, 0)).toThrow("ESRCH");
     expect(lines.filter((line) => line.includes("does not answer in time"))).toHaveLength(1);
+  });
+
+  test("a job that says nothing is known to be the one that its process is stuck in", async () => {
+    const pool = openPool({ silenceMs: 20_000 }, "hold");
+    const path = join(folder, "silent");
+    await pidOf(pool);
+    const quick = pool.run("note quick", { path, milliseconds: 0 }, generous);
+    const stuck = pool.run("note stuck", { path, milliseconds: 60_000 }, { deadlineMs: 2000 });
+    const behind = pool.run("note behind", { path, milliseconds: 0 }, generous);
+    expect(await stuck).toEqual({ status: "timeout", step: "begin", begun: true });
+    expect((await Promise.all([quick, behind])).map(({ status }) => status)).toEqual(["done", "done"]);
   });
 
   test("jobs overtaken by a slow one run exactly once", async () => {
@@ -292,7 +304,9 @@ describe("probe pool", () => {
 
   test("the process ends when the daemon is gone", async () => {
     const fixture = join(import.meta.dir, "probe-fixture.ts");
-    const child = Bun.spawn([process.execPath, fixture], { stdio: ["pipe", "pipe", "pipe", "pipe"] });
+    const { fd } = createBegunJob();
+    const child = Bun.spawn([process.execPath, fixture], { stdio: ["pipe", "pipe", "pipe", "pipe", fd] });
+    closeSync(fd);
     child.stdin.write('[{"setup":{}}]\n');
     await child.stdout.getReader().read();
     await child.stdin.end();
