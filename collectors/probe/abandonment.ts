@@ -63,6 +63,7 @@ export function createAbandonment(pool: string, log: Logger): Abandonment {
       log.info("stuck probe job has come back", { pool, job: abandoned.job, pid, stuck_seconds });
     },
     find: (job) => {
+      if (byPid.size === 0) return undefined;
       const abandoned = [...byPid.values()].find((candidate) => candidate.job === job);
       if (abandoned === undefined) return undefined;
       const { step, sinceMs, pid, wchan } = describe(abandoned);

@@ -18,13 +18,16 @@ export interface RunOptions {
   readonly onStep?: (step: string) => void;
 }
 
+export type TakeOutcome = (outcome: JobOutcome) => void;
+
 export interface Job {
   readonly id: number;
   readonly name: string;
   readonly params: unknown;
   readonly deadlineAt: number;
   readonly onStep: ((step: string) => void) | undefined;
-  readonly resolve: (outcome: JobOutcome) => void;
+  /** Who asked for it. */
+  readonly takers: TakeOutcome[];
   step: string;
   /** Its last run hung, or kept the process from its other jobs for long: it comes after the others. */
   readonly suspect: boolean;
@@ -34,8 +37,8 @@ export interface Job {
 
 /** The jobs of a pool: none runs twice at once, each has one outcome, and those that no child has are waiting. */
 export interface JobList {
-  /** The running job of this name, or a new one that waits. */
-  add(name: string, params: unknown, options: RunOptions): Promise<JobOutcome>;
+  /** `take` gets the outcome of the running job of this name, or of a new one that waits. */
+  add(name: string, params: unknown, options: RunOptions, take: TakeOutcome): void;
   hasWaiting(): boolean;
   /** Everything that waits, in the order in which it is to be run. */
   takeWaiting(): Job[];
@@ -57,7 +60,7 @@ export interface JobList {
 }
 
 export function createJobList(pool: string, abandonment: Abandonment, log: Logger): JobList {
-  const running = new Map<string, Promise<JobOutcome>>();
+  const running = new Map<string, Job>();
   const timedOut = new Set<string>();
   const suspects = new Set<string>();
   let waiting: Job[] = [];
@@ -65,7 +68,7 @@ export function createJobList(pool: string, abandonment: Abandonment, log: Logge
 
   const settle = (job: Job, outcome: JobOutcome): void => {
     running.delete(job.name);
-    job.resolve(outcome);
+    answer(job, outcome);
   };
   const noteTimeout = ({ name, step }: Job): void => {
     if (timedOut.has(name)) return;
@@ -73,18 +76,21 @@ export function createJobList(pool: string, abandonment: Abandonment, log: Logge
     log.warn("probe job does not answer in time", { pool, job: name, step });
   };
   return {
-    add: (name, params, { deadlineMs, onStep }) => {
+    add: (name, params, { deadlineMs, onStep }, take) => {
       const known = running.get(name);
-      if (known !== undefined) return known;
+      if (known !== undefined) {
+        if (known.expired) take(timeoutOf(known));
+        else known.takers.push(take);
+        return;
+      }
       const stuck = abandonment.find(name);
-      if (stuck !== undefined) return Promise.resolve({ status: "stuck", ...stuck });
-      const { promise, resolve } = Promise.withResolvers<JobOutcome>();
-      running.set(name, promise);
+      if (stuck !== undefined) return take({ status: "stuck", ...stuck });
       const deadlineAt = performance.now() + deadlineMs;
       const step = "waiting for a process";
       const suspect = suspects.has(name);
-      waiting.push({ id: nextId++, name, params, deadlineAt, onStep, resolve, step, suspect, expired: false });
-      return promise;
+      const job = { id: nextId++, name, params, deadlineAt, onStep, takers: [take], step, suspect, expired: false };
+      running.set(name, job);
+      waiting.push(job);
     },
     hasWaiting: () => waiting.length > 0,
     takeWaiting: () => {
@@ -109,7 +115,7 @@ export function createJobList(pool: string, abandonment: Abandonment, log: Logge
     expire: (job) => {
       noteTimeout(job);
       job.expired = true;
-      job.resolve({ status: "timeout", step: job.step, begun: false });
+      answer(job, timeoutOf(job));
     },
     suspect: ({ name }) => void suspects.add(name),
     noteTimeout,
@@ -119,10 +125,20 @@ export function createJobList(pool: string, abandonment: Abandonment, log: Logge
       waiting = waiting.filter(({ deadlineAt }) => deadlineAt > now);
       for (const job of late) {
         noteTimeout(job);
-        settle(job, { status: "timeout", step: job.step, begun: false });
+        settle(job, timeoutOf(job));
       }
     },
     nextDeadline: () =>
       waiting.reduce((first, { deadlineAt }) => Math.min(first, deadlineAt), Number.POSITIVE_INFINITY),
   };
+}
+
+/** A job that was given up may still come to an end, of which nobody wants to hear any more. */
+function answer({ takers }: Job, outcome: JobOutcome): void {
+  for (const take of takers.splice(0)) take(outcome);
+}
+
+/** It was not begun. */
+function timeoutOf({ step }: Job): JobOutcome {
+  return { status: "timeout", step, begun: false };
 }

@@ -1,7 +1,7 @@
 import { describeError, type Logger } from "../../runtime/log.ts";
 import { createAbandonment, type StuckJob } from "./abandonment.ts";
 import { type Frame, FrameError, type Result } from "./frames.ts";
-import { createJobList, type Job, type JobOutcome, type RunOptions } from "./jobs.ts";
+import { createJobList, type Job, type JobOutcome, type RunOptions, type TakeOutcome } from "./jobs.ts";
 import { minimalEnvironment, type ProbeProcess, startProbeProcess } from "./process.ts";
 import { yieldAfterMs } from "./worker.ts";
 
@@ -15,6 +15,8 @@ export interface ProbePool {
    * while it runs is not run again: both callers get the one outcome.
    */
   run(job: string, params: unknown, options: RunOptions): Promise<JobOutcome>;
+  /** The same for many jobs at a time: `take` is called with the outcome, once and perhaps at once. */
+  ask(job: string, params: unknown, options: RunOptions, take: TakeOutcome): void;
   /** Starts the first child before it is needed. */
   start(): void;
   stuckJobs(): readonly StuckJob[];
@@ -100,11 +102,10 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
   let timer: Timer | undefined;
   let timerDue = Number.POSITIVE_INFINITY;
 
-  const run: ProbePool["run"] = (name, params, runOptions) => {
-    if (closed) return Promise.resolve(stopped);
-    const outcome = jobs.add(name, params, runOptions);
+  const ask: ProbePool["ask"] = (name, params, runOptions, take) => {
+    if (closed) return take(stopped);
+    jobs.add(name, params, runOptions, take);
     queueAssign();
-    return outcome;
   };
 
   // Jobs asked for in one turn of the event loop travel in one write.
@@ -412,7 +413,8 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
   };
 
   return {
-    run,
+    ask,
+    run: (name, params, runOptions) => new Promise((resolve) => ask(name, params, runOptions, resolve)),
     start: () => {
       if (workers.size === 0) startWorker();
       schedule();

@@ -109,9 +109,10 @@ export function createScrapeEngine({
     reading: async (name, { maxAgeMs, deadlineMs }) => {
       const slot = slots.get(name);
       if (slot === undefined) return undefined;
-      const { reading, worthWaiting } = slot.recent(maxAgeMs);
+      const { promise, resolve } = Promise.withResolvers<Reading>();
+      const isWorthWaiting = slot.recent(maxAgeMs, resolve);
       const late = emptyReading("timeout", 0, slot.status().error ?? "no answer in time");
-      return worthWaiting ? withDeadline(reading, deadlineMs, late) : late;
+      return isWorthWaiting ? withDeadline(promise, deadlineMs, late) : late;
     },
     startsCollection: (names, deadlineMs) => !inFlight.has(keyOf(names, deadlineMs)),
     running: () => inFlight.size,
@@ -159,36 +160,31 @@ async function withDeadline(reading: Promise<Reading>, deadlineMs: number, late:
 /** Waits for all that are worth it, up to the deadline; what has not come is a timeout. */
 function readAll(slots: readonly Slot[], deadlineMs: number): Promise<CollectorOutcome[]> {
   const startedAt = performance.now();
-  const readings = new Map<string, Reading>();
-  return new Promise((resolve) => {
-    let awaited = 1;
-    const finish = (): void => {
-      clearTimeout(timer);
-      resolve(
-        slots.map((slot) => ({
-          name: slot.name,
-          reading: readings.get(slot.name) ?? late(),
-          skippedTotal: slot.skippedTotal(),
-        })),
-      );
-    };
-    const late = (): Reading => {
-      const seconds = (performance.now() - startedAt) / 1000;
-      return emptyReading("timeout", seconds, "no answer before the scrape had to end");
-    };
-    const timer = setTimeout(finish, deadlineMs);
-    const settled = (): void => {
-      awaited--;
-      if (awaited === 0) finish();
-    };
-    for (const slot of slots) {
-      const { reading, worthWaiting } = slot.read();
-      if (worthWaiting) awaited++;
-      void reading.then((result) => {
-        readings.set(slot.name, result);
-        if (worthWaiting) settled();
-      });
-    }
-    settled();
-  });
+  const readings: (Reading | undefined)[] = slots.map(() => undefined);
+  const awaited = new Set<number>();
+  const { promise, resolve } = Promise.withResolvers<CollectorOutcome[]>();
+  const finish = (): void => {
+    clearTimeout(timer);
+    resolve(
+      slots.map((slot, index) => ({
+        name: slot.name,
+        reading: readings[index] ?? late(),
+        skippedTotal: slot.skippedTotal(),
+      })),
+    );
+  };
+  const late = (): Reading => {
+    const seconds = (performance.now() - startedAt) / 1000;
+    return emptyReading("timeout", seconds, "no answer before the scrape had to end");
+  };
+  const timer = setTimeout(finish, deadlineMs);
+  for (const [index, slot] of slots.entries()) {
+    const isWorthWaiting = slot.read((reading) => {
+      readings[index] = reading;
+      if (awaited.delete(index) && awaited.size === 0) finish();
+    });
+    if (isWorthWaiting && readings[index] === undefined) awaited.add(index);
+  }
+  if (awaited.size === 0) finish();
+  return promise;
 }

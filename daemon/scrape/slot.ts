@@ -6,16 +6,19 @@ import type { CollectorSource, SourceReading } from "./source.ts";
 export interface Slot {
   readonly name: string;
   /**
-   * The running or a new reading. `worthWaiting` is false for a collector that did not answer last time: it is tried
-   * in the background, and pages say "timeout" until a try has come back in time.
+   * Hands over the running or a new reading, perhaps at once. Says whether it is worth waiting for, which it is not of a
+   * collector that did not answer last time: that one is tried in the background, and pages say "timeout" until a try has
+   * come back in time.
    */
-  read(): { readonly reading: Promise<Reading>; readonly worthWaiting: boolean };
+  read(take: TakeReading): boolean;
   /** The last reading if it is at most this old, else a new one, as `read` gives it. */
-  recent(maxAgeMs: number): { readonly reading: Promise<Reading>; readonly worthWaiting: boolean };
+  recent(maxAgeMs: number, take: TakeReading): boolean;
   /** Left-out readings since the start. */
   skippedTotal(): number;
   status(): SlotStatus;
 }
+
+export type TakeReading = (reading: Reading) => void;
 
 export interface SlotStatus {
   /** Undefined before the first reading. */
@@ -53,7 +56,8 @@ const absentMs = 60_000;
 
 export function createSlot({ source, timeoutMs, log, now = () => performance.now() }: SlotOptions): Slot {
   const { name } = source;
-  let running: Promise<Reading> | undefined;
+  /** Who waits for the reading that is being taken. */
+  let takers: TakeReading[] | undefined;
   let last: SourceReading | undefined;
   let lastAt = Number.NEGATIVE_INFINITY;
   let hangs = 0;
@@ -62,24 +66,28 @@ export function createSlot({ source, timeoutMs, log, now = () => performance.now
   let slowRuns = 0;
   let skipped = 0;
 
-  const start = (): Promise<Reading> => {
-    const reading = source.read(timeoutMs).then((result) => {
-      running = undefined;
-      note(result);
-      return result;
-    });
-    running = reading;
-    return reading;
+  const join = (take: TakeReading): void => {
+    if (takers === undefined) start([take]);
+    else takers.push(take);
   };
 
-  const note = (result: SourceReading): void => {
+  const start = (first: TakeReading[]): void => {
+    takers = first;
+    source.read(timeoutMs, (result) => {
+      takers = undefined;
+      note(result, now());
+      for (const take of first) take(result);
+    });
+  };
+
+  const note = (result: SourceReading, at: number): void => {
     skipped += result.skipped;
     if (result.skippedNew.length > 0) {
       log.warn("collector leaves out what it cannot read", { collector: name, skipped: result.skippedNew });
     }
-    absentUntil = result.state === "absent" ? now() + absentMs : 0;
+    absentUntil = result.state === "absent" ? at + absentMs : 0;
     if (result.state === "timeout" && result.notAsked !== true) {
-      retryAt = now() + Math.min(retryMs.first * 2 ** hangs, retryMs.most);
+      retryAt = at + Math.min(retryMs.first * 2 ** hangs, retryMs.most);
       hangs++;
     } else {
       hangs = 0;
@@ -87,7 +95,7 @@ export function createSlot({ source, timeoutMs, log, now = () => performance.now
     noteSpeed(result);
     logChange(last, result);
     last = result;
-    lastAt = now();
+    lastAt = at;
   };
 
   const noteSpeed = ({ state, durationSeconds: duration_seconds }: SourceReading): void => {
@@ -100,9 +108,9 @@ export function createSlot({ source, timeoutMs, log, now = () => performance.now
 
   /** The reading of the scrape before, of a collector that is not worth waiting for. */
   const handedOn = (): Reading | undefined => {
+    if (slowRuns < slowRunsEnough || last === undefined) return undefined;
     const ageMs = now() - lastAt;
-    if (slowRuns < slowRunsEnough || last === undefined || ageMs > handedOnMs) return undefined;
-    return { ...last, ageSeconds: ageMs / 1000 };
+    return ageMs > handedOnMs ? undefined : { ...last, ageSeconds: ageMs / 1000 };
   };
 
   // Told once, when it begins and when it ends: a scrape comes every few seconds.
@@ -117,25 +125,33 @@ export function createSlot({ source, timeoutMs, log, now = () => performance.now
     }
   };
 
-  const read: Slot["read"] = () => {
+  const read: Slot["read"] = (take) => {
     if (last?.state === "absent" && now() < absentUntil) {
-      return { reading: Promise.resolve(last), worthWaiting: true };
+      take(last);
+      return true;
     }
-    if (hangs === 0) {
-      const before = handedOn();
-      const next = running ?? start();
-      return { reading: before === undefined ? next : Promise.resolve(before), worthWaiting: true };
+    if (hangs > 0) {
+      if (takers !== undefined || now() >= retryAt) join(take);
+      else take(emptyReading("timeout", 0, last?.error));
+      return false;
     }
-    if (running !== undefined || now() >= retryAt) return { reading: running ?? start(), worthWaiting: false };
-    return { reading: Promise.resolve(emptyReading("timeout", 0, last?.error)), worthWaiting: false };
+    const before = handedOn();
+    if (before === undefined) {
+      join(take);
+    } else {
+      take(before);
+      if (takers === undefined) start([]);
+    }
+    return true;
   };
 
   return {
     name,
     read,
-    recent: (maxAgeMs) => {
-      const isRecent = last !== undefined && hangs === 0 && now() - lastAt <= maxAgeMs;
-      return isRecent ? { reading: Promise.resolve(last as Reading), worthWaiting: true } : read();
+    recent: (maxAgeMs, take) => {
+      if (last === undefined || hangs > 0 || now() - lastAt > maxAgeMs) return read(take);
+      take(last);
+      return true;
     },
     skippedTotal: () => skipped,
     status: () => ({

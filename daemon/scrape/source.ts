@@ -4,7 +4,7 @@ import type { JobOutcome } from "../../collectors/probe/jobs.ts";
 import type { ProbePool } from "../../collectors/probe/pool.ts";
 import type { CollectHeader, CollectParams } from "../../collectors/process.ts";
 import { describeError } from "../../runtime/log.ts";
-import { createFamilyBytes, emptyReading, type FamilyBytes, type Reading, toEnds } from "./reading.ts";
+import { createFamilyBytes, emptyReading, type Reading, toEnds } from "./reading.ts";
 
 /** A reading, and what else came to light while it was taken. */
 export interface SourceReading extends Reading {
@@ -15,52 +15,46 @@ export interface SourceReading extends Reading {
   readonly notAsked?: boolean;
 }
 
-/** Where the readings of one collector come from. `read` never rejects and is never called while it runs. */
+/** Where the readings of one collector come from. */
 export interface CollectorSource {
   readonly name: string;
-  read(deadlineMs: number): Promise<SourceReading>;
+  /** Calls `take` once, whatever becomes of the reading. Never asked again before that. */
+  read(deadlineMs: number, take: (reading: SourceReading) => void): void;
 }
 
-const nothingSkipped = { skipped: 0, skippedNew: [] };
+const noneSkipped: readonly string[] = [];
+const nothingSkipped = { skipped: 0, skippedNew: noneSkipped };
 
 /** A collector that runs in the collector process. */
 export function createProbeSource(name: string, pool: ProbePool): CollectorSource {
   const job = `collect ${name}`;
-  let known: NameList = { id: "", names: [] };
-  const toFamilies = ({ namesId, names, lengths }: CollectHeader, payload: Uint8Array): FamilyBytes => {
+  let params: CollectParams = { knownNamesId: "" };
+  let knownNames: readonly string[] = [];
+  const toReading = (header: CollectHeader, payload: Uint8Array): SourceReading => {
+    const { state, durationSeconds, error, series, skipped, skippedNew = noneSkipped, names, lengths } = header;
     // Left out when they are the known ones.
-    if (names !== undefined) known = { id: namesId, names };
+    if (names !== undefined) {
+      params = { knownNamesId: header.namesId };
+      knownNames = names;
+    }
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
-    return { names: known.names, ends: toEnds(lengths), bytes };
+    const families = { names: knownNames, ends: toEnds(lengths), bytes };
+    return { state, durationSeconds, error, families, series, skipped, skippedNew };
   };
   return {
     name,
-    read: async (deadlineMs) => {
+    read: (deadlineMs, take) => {
       const startedAt = performance.now();
-      const params: CollectParams = { knownNamesId: known.id };
-      const outcome = await pool.run(job, params, { deadlineMs });
-      return toReading(outcome, (performance.now() - startedAt) / 1000, toFamilies);
+      pool.ask(job, params, { deadlineMs }, (outcome) => {
+        if (outcome.status === "done") take(toReading(outcome.header as unknown as CollectHeader, outcome.payload));
+        else take(toFailure(outcome, (performance.now() - startedAt) / 1000));
+      });
     },
   };
 }
 
-interface NameList {
-  readonly id: string;
-  readonly names: readonly string[];
-}
-
-function toReading(
-  outcome: JobOutcome,
-  elapsedSeconds: number,
-  toFamilies: (header: CollectHeader, payload: Uint8Array) => FamilyBytes,
-): SourceReading {
+function toFailure(outcome: Exclude<JobOutcome, { status: "done" }>, elapsedSeconds: number): SourceReading {
   switch (outcome.status) {
-    case "done": {
-      const header = outcome.header as unknown as CollectHeader;
-      const { state, durationSeconds, error, series, skipped, skippedNew = [] } = header;
-      const families = toFamilies(header, outcome.payload);
-      return { state, durationSeconds, error, families, series, skipped, skippedNew };
-    }
     case "failed":
       return { ...emptyReading("failed", elapsedSeconds, outcome.error), ...nothingSkipped };
     case "timeout": {
@@ -79,22 +73,25 @@ function toReading(
 /** A collector that runs in this process and has its values in memory. */
 export function createBackgroundSource(collector: BackgroundCollector, host: Host): CollectorSource {
   const toBytes = createFamilyBytes();
+  const collect = async (deadlineMs: number): Promise<SourceReading> => {
+    const startedAt = performance.now();
+    const elapsed = (): number => (performance.now() - startedAt) / 1000;
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(new Error("deadline reached")), deadlineMs);
+    try {
+      const detection = await collector.detect(host);
+      if (!detection.supported) return { ...emptyReading("absent", elapsed(), detection.reason), ...nothingSkipped };
+      const { series, ...families } = toBytes(await collector.collect(host, controller.signal));
+      return { state: "ok", durationSeconds: elapsed(), error: undefined, families, series, ...nothingSkipped };
+    } catch (error) {
+      const state = error instanceof NoDataError ? "absent" : "failed";
+      return { ...emptyReading(state, elapsed(), String(describeError(error))), ...nothingSkipped };
+    } finally {
+      clearTimeout(timer);
+    }
+  };
   return {
     name: collector.name,
-    read: async (deadlineMs) => {
-      const startedAt = performance.now();
-      const elapsed = (): number => (performance.now() - startedAt) / 1000;
-      try {
-        const detection = await collector.detect(host);
-        if (!detection.supported) return { ...emptyReading("absent", elapsed(), detection.reason), ...nothingSkipped };
-        const { series, ...families } = toBytes(
-          await collector.collect(host, AbortSignal.timeout(Math.ceil(deadlineMs))),
-        );
-        return { state: "ok", durationSeconds: elapsed(), error: undefined, families, series, ...nothingSkipped };
-      } catch (error) {
-        const state = error instanceof NoDataError ? "absent" : "failed";
-        return { ...emptyReading(state, elapsed(), String(describeError(error))), ...nothingSkipped };
-      }
-    },
+    read: (deadlineMs, take) => void collect(deadlineMs).then(take),
   };
 }

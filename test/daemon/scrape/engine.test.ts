@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { ask } from "./ask.ts";
 import { familyBytes } from "./family-bytes.ts";
 import { createScrapeEngine, type ScrapeEngine } from "../../../daemon/scrape/engine.ts";
 import { createSlot } from "../../../daemon/scrape/slot.ts";
@@ -26,17 +27,17 @@ function manualSource(
   return {
     name,
     asked: () => asked,
-    read: () => {
+    read: (_deadlineMs, take) => {
       asked++;
-      return new Promise((resolve) => waiting.push(resolve));
+      waiting.push(take);
     },
     answer: (result) => {
-      for (const resolve of waiting.splice(0)) resolve(result);
+      for (const take of waiting.splice(0)) take(result);
     },
   };
 }
 
-const ready = (name: string, result: SourceReading): CollectorSource => ({ name, read: async () => result });
+const ready = (name: string, result: SourceReading): CollectorSource => ({ name, read: (_, take) => take(result) });
 
 function engineOf(...sources: readonly CollectorSource[]): ScrapeEngine {
   return createScrapeEngine({ sources, timeoutMs: 5000, pageSources: [] });
@@ -124,14 +125,14 @@ test("what is absent is looked for once a minute", async () => {
   const states: SourceReading["state"][] = [];
   const source: CollectorSource = {
     name: "x",
-    read: async () => {
+    read: (_, take) => {
       states.push(time < 100_000 ? "absent" : "ok");
-      return reading(states.at(-1) ?? "ok");
+      take(reading(states.at(-1) ?? "ok"));
     },
   };
   const slot = createSlot({ source, timeoutMs: 5000, log: silentLogger, now: () => time });
   const seen: string[] = [];
-  for (; time < 150_000; time += 15_000) seen.push((await slot.read().reading).state);
+  for (; time < 150_000; time += 15_000) seen.push((await ask(slot.read).reading).state);
   expect(seen).toEqual([...Array.from({ length: 8 }, () => "absent"), "ok", "ok"]);
   expect(states).toEqual(["absent", "absent", "ok", "ok"]);
 });
@@ -146,17 +147,16 @@ describe("a collector that is slow", () => {
     const source = manualSource("x");
     const slot = createSlot({ source, timeoutMs: 5000, log, now: () => time });
     for (const family of ["a", "b"]) {
-      const { reading: asked } = slot.read();
+      const { reading: asked } = ask(slot.read);
       source.answer(slow(family));
       expect((await asked).families.names[0]).toBe(family);
     }
     time = 15_000;
-    expect(await slot.read().reading).toMatchObject({ ageSeconds: 15, families: { names: ["b"] } });
+    expect(await ask(slot.read).reading).toMatchObject({ ageSeconds: 15, families: { names: ["b"] } });
     expect(source.asked()).toBe(3);
     source.answer({ ...reading("ok", ["c"]), durationSeconds: 0.1 });
-    await Bun.sleep(0);
 
-    const quick = slot.read().reading;
+    const quick = ask(slot.read).reading;
     source.answer(reading("ok", ["d"]));
     expect((await quick).families.names[0]).toBe("d");
     expect((await quick).ageSeconds).toBeUndefined();
@@ -171,12 +171,12 @@ describe("a collector that is slow", () => {
     const source = manualSource("x");
     const slot = createSlot({ source, timeoutMs: 5000, log: silentLogger, now: () => time });
     for (const family of ["a", "b"]) {
-      const { reading: asked } = slot.read();
+      const { reading: asked } = ask(slot.read);
       source.answer(slow(family));
       await asked;
     }
     time = 3_600_000;
-    const { reading: asked } = slot.read();
+    const { reading: asked } = ask(slot.read);
     source.answer(slow("c"));
     expect((await asked).families.names[0]).toBe("c");
   });
@@ -195,32 +195,31 @@ describe("a collector that hangs", () => {
     let time = 0;
     const source = manualSource("x");
     const slot = createSlot({ source, timeoutMs: 5000, log: silentLogger, now: () => time });
-    const first = slot.read();
-    expect(first.worthWaiting).toBe(true);
+    const first = ask(slot.read);
+    expect(first.isWorthWaiting).toBe(true);
     source.answer(reading("timeout", [], "no answer"));
     expect((await first.reading).state).toBe("timeout");
 
-    const second = slot.read();
-    expect(second.worthWaiting).toBe(false);
+    const second = ask(slot.read);
+    expect(second.isWorthWaiting).toBe(false);
     expect(await second.reading).toMatchObject({ state: "timeout", error: "no answer", families: { names: [] } });
     expect(source.asked()).toBe(1);
 
     time = 5_000;
-    const third = slot.read();
-    expect(third.worthWaiting).toBe(false);
+    const third = ask(slot.read);
+    expect(third.isWorthWaiting).toBe(false);
     expect(source.asked()).toBe(2);
     source.answer(reading("ok", ["a"]));
     await third.reading;
-    expect(slot.read().worthWaiting).toBe(true);
+    expect(ask(slot.read).isWorthWaiting).toBe(true);
   });
 
   test("is waited for again when other collectors kept it from being asked", async () => {
     const source = manualSource("x");
     const slot = createSlot({ source, timeoutMs: 5000, log: silentLogger });
-    slot.read();
+    ask(slot.read);
     source.answer({ ...reading("timeout"), notAsked: true });
-    await Bun.sleep(0);
-    expect(slot.read().worthWaiting).toBe(true);
+    expect(ask(slot.read).isWorthWaiting).toBe(true);
     expect(source.asked()).toBe(2);
   });
 
@@ -229,13 +228,13 @@ describe("a collector that hangs", () => {
     let asked = 0;
     const source: CollectorSource = {
       name: "x",
-      read: async () => {
+      read: (_, take) => {
         asked++;
-        return reading("timeout");
+        take(reading("timeout"));
       },
     };
     const slot = createSlot({ source, timeoutMs: 5000, log: silentLogger, now: () => time });
-    for (; time < 600_000; time += 1000) await slot.read().reading;
+    for (; time < 600_000; time += 1000) await ask(slot.read).reading;
     expect(asked).toBeGreaterThan(8);
     expect(asked).toBeLessThan(16);
   });
@@ -248,9 +247,9 @@ describe("a collector that hangs", () => {
     const log = createLogger({ write: (line) => void lines.push((JSON.parse(line) as { msg: string }).msg) });
     let time = 0;
     const answers = [reading("ok"), reading(state, [], "why"), reading(state, [], "why"), reading("ok"), reading("ok")];
-    const source: CollectorSource = { name: "x", read: async () => answers.shift() ?? reading("ok") };
+    const source: CollectorSource = { name: "x", read: (_, take) => take(answers.shift() ?? reading("ok")) };
     const slot = createSlot({ source, timeoutMs: 5000, log, now: () => (time += 100_000) });
-    for (let index = 0; index < 5; index++) await slot.read().reading;
+    for (let index = 0; index < 5; index++) await ask(slot.read).reading;
     expect(lines).toEqual([message, "collector works again"]);
   });
 });

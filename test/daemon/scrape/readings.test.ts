@@ -4,6 +4,7 @@ import type { CollectorState } from "../../../daemon/scrape/reading.ts";
 import { createReadings } from "../../../daemon/scrape/readings.ts";
 import { createSlot } from "../../../daemon/scrape/slot.ts";
 import type { CollectorSource, SourceReading } from "../../../daemon/scrape/source.ts";
+import { ask } from "./ask.ts";
 import { familyBytes } from "./family-bytes.ts";
 import { silentLogger } from "../../../runtime/log.ts";
 
@@ -15,8 +16,8 @@ function reading(state: CollectorState, error?: string): SourceReading {
   return { state, durationSeconds: 0.001, error, series: 2, skipped: 0, skippedNew: [], families };
 }
 
-const source = (name: string, result: SourceReading): CollectorSource => ({ name, read: async () => result });
-const never: CollectorSource = { name: "hung", read: () => new Promise(() => {}) };
+const source = (name: string, result: SourceReading): CollectorSource => ({ name, read: (_, take) => take(result) });
+const never: CollectorSource = { name: "hung", read: () => {} };
 
 function readingsOf(...sources: readonly CollectorSource[]) {
   const engine = createScrapeEngine({ sources, timeoutMs: 5000, pageSources: [] });
@@ -69,14 +70,14 @@ test("before the collectors have started nothing is known", async () => {
 test("a reading is shared for a few seconds and never shown when it is older", async () => {
   let asked = 0;
   let nowMs = 0;
-  const counted: CollectorSource = { name: "demo", read: async () => (asked++, reading("ok")) };
+  const counted: CollectorSource = { name: "demo", read: (_, take) => (asked++, take(reading("ok"))) };
   const slot = createSlot({ source: counted, timeoutMs: 1000, log: silentLogger, now: () => nowMs });
-  await slot.read().reading;
+  await ask(slot.read).reading;
   nowMs = 5000;
-  await slot.recent(5000).reading;
+  await ask((take) => slot.recent(5000, take)).reading;
   expect(asked).toBe(1);
   nowMs = 5001;
-  await slot.recent(5000).reading;
+  await ask((take) => slot.recent(5000, take)).reading;
   expect(asked).toBe(2);
 });
 
