@@ -3,11 +3,12 @@ import { defineCollector } from "./collector.ts";
 import { parseCpuList } from "./cpufreq.ts";
 import { type CpuTopology, createTopologyReader } from "./cpu-topology.ts";
 import { addCpuInfo } from "./cpu-info.ts";
-import { createFamilySet, type FamilySet } from "./families.ts";
-import { parseNumber, splitFields } from "./fields.ts";
+import { counter, createFamilySet, type FamilySet, gauge } from "./families.ts";
+import { parseIntegers, parseNumber, splitFields } from "./fields.ts";
 import type { Host } from "./host.ts";
 import { compilePattern } from "./pattern.ts";
 import { readAttribute, readNumber, readText } from "./read.ts";
+import { remember } from "./remember.ts";
 
 const Options = Type.Object(
   {
@@ -69,6 +70,10 @@ function createInfoFilter(options: Static<typeof Options>) {
   };
 }
 
+const cpuSeconds = counter("node_cpu_seconds_total", "Seconds the CPUs spent in each mode.");
+const guestSeconds = counter("node_cpu_guest_seconds_total", "Seconds the CPUs spent in guests (VMs) for each mode.");
+const cpuOnline = gauge("node_cpu_online", "CPUs that are online and being scheduled.");
+
 const modes = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"] as const;
 const idleMode = modes.indexOf("idle");
 /** USER_HZ: what the kernel shows to user space, whatever CONFIG_HZ is. */
@@ -84,12 +89,14 @@ export function parseCpuTimes(text: string, host: Pick<Host, "skipped">): CpuTim
     const end = text.indexOf("\n", start);
     const line = text.slice(start, end < 0 ? undefined : end);
     start = end < 0 ? text.length : end + 1;
-    const [name = "", ...ticks] = splitFields(line);
+    const blank = line.indexOf(" ");
+    const name = blank < 0 ? line : line.slice(0, blank);
     if (name === "cpu") continue;
     try {
       if (!name.startsWith("cpu")) throw new Error(`unexpected line ${line.slice(0, 40)}`);
-      const seconds = ticks.slice(0, 10).map((tick) => parseNumber(tick) / ticksPerSecond);
-      while (seconds.length < 10) seconds.push(0);
+      const ticks = parseIntegers(line, name.length) ?? splitFields(line).slice(1, 11).map(parseNumber);
+      const seconds: number[] = [];
+      for (let index = 0; index < 10; index++) seconds.push((ticks[index] ?? 0) / ticksPerSecond);
       times.set(String(parseNumber(name.slice(3))), seconds);
     } catch (error) {
       host.skipped(name.startsWith("cpu") ? `${name} in stat` : "a line of stat", error);
@@ -100,34 +107,33 @@ export function parseCpuTimes(text: string, host: Pick<Host, "skipped">): CpuTim
 
 /**
  * The kernel's per-CPU idle and iowait counters may step back a little. A counter must not, so each keeps its highest
- * value, until idle falls by 3 s or more: then the CPU was unplugged and plugged in again and starts anew.
+ * value, until idle falls by 3 s or more: then the CPU was unplugged and plugged in again and starts anew. Changes what
+ * it is given.
  */
 export function createRisingTimes(): (read: CpuTimes) => CpuTimes {
   let known: CpuTimes = new Map();
   return (read) => {
-    const risen: CpuTimes = new Map();
     for (const [number, seconds] of read) {
       const before = known.get(number);
-      const replugged = before !== undefined && (before[idleMode] ?? 0) - (seconds[idleMode] ?? 0) >= 3;
-      const highest = seconds.map((value, index) => Math.max(value, before?.[index] ?? 0));
-      risen.set(number, before === undefined || replugged ? seconds : highest);
+      if (before === undefined || (before[idleMode] ?? 0) - (seconds[idleMode] ?? 0) >= 3) continue;
+      for (const [index, value] of before.entries()) seconds[index] = Math.max(seconds[index] ?? 0, value);
     }
-    known = risen;
-    return risen;
+    known = read;
+    return read;
   };
 }
 
+const labelsOf = remember((cpu) => ({ cpu }));
+const labelsByMode = remember((cpu) => modes.map((mode) => ({ cpu, mode })));
+
 function addCpuTimes(out: FamilySet, times: CpuTimes, guest: boolean): void {
-  for (const [number, seconds] of times) {
-    for (const [index, mode] of modes.entries()) {
-      const labels = { cpu: number, mode };
-      out.counter("node_cpu_seconds_total", "Seconds the CPUs spent in each mode.", seconds[index] ?? 0, labels);
-    }
+  for (const [cpu, seconds] of times) {
+    const labels = labelsByMode(cpu);
+    for (let index = 0; index < modes.length; index++) out.add(cpuSeconds, labels[index] ?? {}, seconds[index]);
     if (!guest) continue;
     // Guest time is also counted in user and nice.
-    const help = "Seconds the CPUs spent in guests (VMs) for each mode.";
-    out.counter("node_cpu_guest_seconds_total", help, seconds[8] ?? 0, { cpu: number, mode: "user" });
-    out.counter("node_cpu_guest_seconds_total", help, seconds[9] ?? 0, { cpu: number, mode: "nice" });
+    out.add(guestSeconds, labels[0] ?? {}, seconds[8]);
+    out.add(guestSeconds, labels[1] ?? {}, seconds[9]);
   }
 }
 
@@ -142,8 +148,5 @@ function addOnline(out: FamilySet, topology: CpuTopology, host: Host): void {
   const online = readAttribute(host, `${host.sysPath}/devices/system/cpu/online`);
   if (online === undefined) return;
   const numbers = parseCpuList(online);
-  for (const number of topology.numbers) {
-    const help = "CPUs that are online and being scheduled.";
-    out.gauge("node_cpu_online", help, numbers.has(number) ? 1 : 0, { cpu: String(number) });
-  }
+  for (const number of topology.numbers) out.add(cpuOnline, labelsOf(String(number)), numbers.has(number) ? 1 : 0);
 }

@@ -1,9 +1,10 @@
 import { Type } from "@sinclair/typebox";
 import { readFile } from "node:fs/promises";
-import { defineCollector, type MetricFamily, NoDataError } from "./collector.ts";
+import { defineCollector, type Labels, type MetricFamily, NoDataError } from "./collector.ts";
 import { createFamilySet, type FamilyHead, type FamilySet, gauge } from "./families.ts";
 import type { Host } from "./host.ts";
 import { listIfPresent, parseDecimal, readAttribute, readNumber } from "./read.ts";
+import { rememberLatest } from "./remember.ts";
 
 /** Frequencies by attribute of /sys/devices/system/cpu/cpu*\/cpufreq, all in kHz. */
 const limits: Readonly<Record<string, FamilyHead>> = {
@@ -23,8 +24,29 @@ const governor = gauge("node_cpu_scaling_governor", "Current enabled CPU frequen
 const slowReadMilliseconds = 1;
 
 interface Cpu {
-  readonly cpu: string;
+  readonly labels: Labels;
   readonly path: string;
+}
+
+/** A file that holds the number of one series. */
+interface Attribute {
+  readonly family: FamilyHead;
+  readonly labels: Labels;
+  readonly path: string;
+}
+
+/** The file that names the governor in force, and the series of each that there is. */
+interface Governors {
+  readonly path: string;
+  readonly series: readonly { readonly name: string; readonly labels: Labels }[];
+}
+
+/** What is to be read: thousands of files on a large machine, so that it is laid out once and kept. */
+interface Layout {
+  readonly limits: readonly Attribute[];
+  readonly governors: readonly Governors[];
+  /** The CPUs' files of one attribute each. */
+  readonly measured: readonly (readonly Attribute[])[];
 }
 
 export const cpufreq = defineCollector({
@@ -32,31 +54,68 @@ export const cpufreq = defineCollector({
   description: "Frequency, limits and governor of each CPU.",
   enabledByDefault: true,
   options: Type.Object({}, { additionalProperties: false }),
-  create: () => ({
-    collect: async (host): Promise<MetricFamily[]> => {
-      const families = createFamilySet();
-      const cpus = listCpus(host);
-      // One driver serves all CPUs, so all have the attributes and the choice of governors of the first.
-      const present = new Set(cpus.slice(0, 1).flatMap(({ path }) => listIfPresent(path)));
-      const governors = present.has("scaling_governor") ? readGovernors(host, cpus[0]) : [];
-      for (const cpu of cpus) addSettings(host, families, cpu, present, governors);
-      const waiting = Object.entries(measured)
-        .filter(([attribute]) => present.has(attribute))
-        .map(([attribute, family]) => addMeasured(host, families, cpus, attribute, family));
-      await Promise.all(waiting);
-      return families.list();
-    },
-  }),
+  create: () => {
+    const readLayout = createLayoutReader();
+    return {
+      collect: async (host): Promise<MetricFamily[]> => {
+        const families = createFamilySet();
+        const { limits, governors, measured } = readLayout(host);
+        for (const { family, labels, path } of limits) families.add(family, labels, toHertz(readNumber(host, path)));
+        for (const { path, series } of governors) {
+          const current = readAttribute(host, path);
+          if (current === undefined) continue;
+          for (const { name, labels } of series) families.add(governor, labels, Number(name === current));
+        }
+        await Promise.all(measured.map((attributes) => addMeasured(host, families, attributes)));
+        return families.list();
+      },
+    };
+  },
 });
 
-function listCpus(host: Host): Cpu[] {
-  const folder = `${host.sysPath}/devices/system/cpu`;
-  const numbers = listIfPresent(folder).flatMap((entry) => /^cpu(\d+)$/.exec(entry)?.[1] ?? []);
+function createLayoutReader(): (host: Host) => Layout {
+  const latestCpus = rememberLatest<Cpu[]>();
+  const latestLayout = rememberLatest<Layout>();
+  return (host) => {
+    const folder = `${host.sysPath}/devices/system/cpu`;
+    const entries = listIfPresent(folder);
+    const offline = readAttribute(host, `${folder}/offline`) ?? "";
+    const cpusText = [...entries, offline].join("\n");
+    const cpus = latestCpus(cpusText, () => listCpus(folder, entries, parseCpuList(offline)));
+    // One driver serves all CPUs, so all have the attributes and the choice of governors of the first.
+    const first = cpus[0]?.path ?? "";
+    const present = listIfPresent(first);
+    const available = present.includes("scaling_governor")
+      ? (readAttribute(host, `${first}/scaling_available_governors`) ?? "")
+      : "";
+    const layoutText = [cpusText, ...present, available].join("\n");
+    return latestLayout(layoutText, () => layOut(cpus, new Set(present), available));
+  };
+}
+
+function listCpus(folder: string, entries: readonly string[], offline: ReadonlySet<number>): Cpu[] {
+  const numbers = entries.flatMap((entry) => /^cpu(\d+)$/.exec(entry)?.[1] ?? []);
   if (numbers.length === 0) throw new NoDataError("no CPUs in sysfs");
-  const offline = parseCpuList(readAttribute(host, `${folder}/offline`) ?? "");
   return numbers
     .filter((cpu) => !offline.has(Number(cpu)))
-    .map((cpu) => ({ cpu, path: `${folder}/cpu${cpu}/cpufreq` }));
+    .map((cpu) => ({ labels: { cpu }, path: `${folder}/cpu${cpu}/cpufreq` }));
+}
+
+function layOut(cpus: readonly Cpu[], present: ReadonlySet<string>, available: string): Layout {
+  const filesOf = (families: Readonly<Record<string, FamilyHead>>): Attribute[][] =>
+    Object.entries(families)
+      .filter(([attribute]) => present.has(attribute))
+      .map(([attribute, family]) => cpus.map(({ labels, path }) => ({ family, labels, path: `${path}/${attribute}` })));
+  const names = available.split(" ").filter((name) => name !== "");
+  const governorsOf = ({ labels, path }: Cpu): Governors => ({
+    path: `${path}/scaling_governor`,
+    series: names.map((name) => ({ name, labels: { ...labels, governor: name } })),
+  });
+  return {
+    limits: filesOf(limits).flat(),
+    governors: names.length === 0 ? [] : cpus.map(governorsOf),
+    measured: filesOf(measured),
+  };
 }
 
 /** "2,4-6" as in Documentation/admin-guide/cputopology.rst of the kernel. */
@@ -69,48 +128,23 @@ export function parseCpuList(text: string): Set<number> {
   return cpus;
 }
 
-function readGovernors(host: Host, first: Cpu | undefined): string[] {
-  const text = first === undefined ? undefined : readAttribute(host, `${first.path}/scaling_available_governors`);
-  return (text ?? "").split(" ").filter((name) => name !== "");
-}
-
-function addSettings(
-  host: Host,
-  families: FamilySet,
-  { cpu, path }: Cpu,
-  present: ReadonlySet<string>,
-  available: readonly string[],
-): void {
-  for (const [attribute, family] of Object.entries(limits)) {
-    if (present.has(attribute)) families.add(family, { cpu }, toHertz(readNumber(host, `${path}/${attribute}`)));
-  }
-  const current = available.length === 0 ? undefined : readAttribute(host, `${path}/scaling_governor`);
-  if (current === undefined) return;
-  for (const name of available) families.add(governor, { cpu, governor: name }, Number(name === current));
-}
-
-async function addMeasured(
-  host: Host,
-  families: FamilySet,
-  cpus: readonly Cpu[],
-  attribute: string,
-  family: FamilyHead,
-): Promise<void> {
+async function addMeasured(host: Host, families: FamilySet, attributes: readonly Attribute[]): Promise<void> {
   const waiting: Promise<void>[] = [];
   let slow = false;
-  for (const { cpu, path } of cpus) {
-    const file = `${path}/${attribute}`;
+  let before = performance.now();
+  for (const { family, labels, path } of attributes) {
     if (slow) {
       waiting.push(
-        readFile(file, "utf8").then(
-          (text) => families.add(family, { cpu }, toHertz(parseDecimal(text))),
-          (error: unknown) => host.skipped(file, error),
+        readFile(path, "utf8").then(
+          (text) => families.add(family, labels, toHertz(parseDecimal(text))),
+          (error: unknown) => host.skipped(path, error),
         ),
       );
     } else {
-      const start = performance.now();
-      families.add(family, { cpu }, toHertz(readNumber(host, file)));
-      slow = performance.now() - start > slowReadMilliseconds;
+      families.add(family, labels, toHertz(readNumber(host, path)));
+      const now = performance.now();
+      slow = now - before > slowReadMilliseconds;
+      before = now;
     }
   }
   await Promise.all(waiting);

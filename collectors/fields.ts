@@ -30,6 +30,28 @@ export function parseNumber(text: string | undefined): number {
   return value;
 }
 
+/** The integers of " 1 2 3" from `start` on; undefined where anything is not as plain as that. */
+export function parseIntegers(text: string, start: number): number[] | undefined {
+  const numbers: number[] = [];
+  let index = start;
+  while (index < text.length) {
+    if (text.charCodeAt(index++) !== space) return undefined;
+    const first = index;
+    let value = 0;
+    for (; index < text.length; index++) {
+      const digit = text.charCodeAt(index) - zero;
+      if (digit < 0 || digit > 9) break;
+      value = value * 10 + digit;
+    }
+    if (index === first || !Number.isSafeInteger(value)) return undefined;
+    numbers.push(value);
+  }
+  return numbers;
+}
+
+const space = 32;
+const zero = 48;
+
 /** CPU numbers by column of "CPU0  CPU2 …"; throws on any other heading, without which no column has a meaning. */
 export function parseCpuHeader(line: string): string[] {
   return splitFields(line).map((name) => /^CPU(\d+)$/.exec(name)?.[1] ?? unexpectedHeading(line));

@@ -35,17 +35,8 @@ export interface SensorFile {
   readonly element: string;
 }
 
-// A scrape meets the same few dozen names hundreds of times; what they mean never changes.
-const parsedNames = new Map<string, SensorFile | undefined>();
-const readings = new Map<string, Reading>();
-
 /** "temp1_crit_alarm" of Documentation/hwmon/sysfs-interface.rst; undefined for files that are no sensor's. */
 export function parseSensorFile(name: string): SensorFile | undefined {
-  if (!parsedNames.has(name)) parsedNames.set(name, parseName(name));
-  return parsedNames.get(name);
-}
-
-function parseName(name: string): SensorFile | undefined {
   const [, type, number, element = ""] = /^([^0-9]+)([0-9]*)(?:_(.+))?$/.exec(name) ?? [];
   if (type === undefined || !types.has(type)) return undefined;
   return { type, sensor: `${type}${Number(number)}`, element };
@@ -75,13 +66,6 @@ export function isChipSetting(type: string): boolean {
  * that are scaled like a temperature unless they are called just "alarm".
  */
 export function describeReading({ type, element }: SensorFile, hasBare: boolean): Reading {
-  const key = `${type} ${element} ${hasBare}`;
-  let known = readings.get(key);
-  if (known === undefined) readings.set(key, (known = deriveReading(type, element, hasBare)));
-  return known;
-}
-
-function deriveReading(type: string, element: string, hasBare: boolean): Reading {
   const setting = chipSettings[type];
   if (setting !== undefined) return setting;
   const name = `node_hwmon_${type}${elementSuffix(element, hasBare)}`;

@@ -1,12 +1,20 @@
 import { Type } from "@sinclair/typebox";
-import { defineCollector, type MetricFamily } from "./collector.ts";
+import { defineCollector, type Labels, type MetricFamily } from "./collector.ts";
 import { createDeviceFilter } from "./device-filter.ts";
 import { createFamilySet, type FamilySet, gauge } from "./families.ts";
 import { readFreeText } from "./free-text.ts";
 import type { Host } from "./host.ts";
-import { type Chip, listChips } from "./hwmon-chips.ts";
-import { cleanName, describeReading, isChipSetting, parseSensorFile, type SensorFile } from "./hwmon-sensors.ts";
-import { detectPath, isErrno, listIfPresent, parseDecimal, readText } from "./read.ts";
+import { listChips } from "./hwmon-chips.ts";
+import {
+  cleanName,
+  describeReading,
+  isChipSetting,
+  parseSensorFile,
+  type Reading,
+  type SensorFile,
+} from "./hwmon-sensors.ts";
+import { detectPath, isErrno, listIfPresent, parseDecimal, readIntegerOrText } from "./read.ts";
+import { remember, rememberLatest } from "./remember.ts";
 
 const chipNames = gauge("node_hwmon_chip_names", "Annotation metric for human-readable chip names");
 const sensorLabel = gauge("node_hwmon_sensor_label", "Label for given chip and sensor");
@@ -41,12 +49,15 @@ export const hwmon = defineCollector({
       include: sensor_include,
       exclude: sensor_exclude,
     });
+    const listSensors = createSensorLists((chip, sensor) => keepsSensor(`${chip};${sensor}`));
     return {
       detect: async ({ sysPath }) => detectPath(`${sysPath}/class/hwmon`, "no hardware monitoring"),
       collect: async (host): Promise<MetricFamily[]> => {
         const families = createFamilySet();
-        for (const chip of listChips(host)) {
-          if (keepsChip(chip.chip)) addChip(host, families, chip, (sensor) => keepsSensor(`${chip.chip};${sensor}`));
+        for (const { chip, chipName, path } of listChips(host)) {
+          if (!keepsChip(chip)) continue;
+          if (chipName !== undefined) families.add(chipNames, { chip, chip_name: chipName }, 1);
+          for (const sensor of listSensors(chip, path)) addSensor(host, families, sensor);
         }
         return families.list();
       },
@@ -54,53 +65,68 @@ export const hwmon = defineCollector({
   },
 });
 
-/** The files of one sensor by element. */
-type Sensor = Map<string, { readonly file: SensorFile; readonly path: string }>;
-
-function addChip(
-  host: Host,
-  families: FamilySet,
-  { chip, chipName, path }: Chip,
-  keeps: (sensor: string) => boolean,
-): void {
-  if (chipName !== undefined) families.add(chipNames, { chip, chip_name: chipName }, 1);
-  for (const [sensor, files] of listSensors(path)) {
-    if (keeps(sensor)) addSensor(host, families, { chip, sensor }, files);
-  }
+interface Sensor {
+  readonly labels: Labels;
+  readonly labelPath: string | undefined;
+  readonly readings: readonly SensorReading[];
 }
 
-/** Drivers older than the hwmon class keep their files in the device's folder; what is in both is read there. */
-function listSensors(path: string): Map<string, Sensor> {
-  const sensors = new Map<string, Sensor>();
-  for (const folder of [path, `${path}/device`]) {
-    for (const name of listIfPresent(folder)) {
+interface SensorReading extends Reading {
+  readonly path: string;
+  readonly isFrequency: boolean;
+}
+
+/** The sensors of a chip, worked out anew when its folder has other names in it. */
+function createSensorLists(keeps: (chip: string, sensor: string) => boolean): (chip: string, path: string) => Sensor[] {
+  const latestOf = remember((_chip) => rememberLatest<Sensor[]>());
+  return (chip, path) => {
+    // Drivers older than the hwmon class keep their files in the device's folder; what is in both is read there.
+    const folders = [path, `${path}/device`].map((folder) => ({ folder, names: listIfPresent(folder) }));
+    const text = folders.map(({ folder, names }) => [folder, ...names].join("\n")).join("\n");
+    return latestOf(chip)(text, () =>
+      [...groupFiles(folders)]
+        .filter(([sensor]) => keeps(chip, sensor))
+        .map(([sensor, files]) => toSensor({ chip, sensor }, files)),
+    );
+  };
+}
+
+/** The files of one sensor by element. */
+type SensorFiles = Map<string, { readonly file: SensorFile; readonly path: string }>;
+
+function groupFiles(folders: readonly { folder: string; names: readonly string[] }[]): Map<string, SensorFiles> {
+  const sensors = new Map<string, SensorFiles>();
+  for (const { folder, names } of folders) {
+    for (const name of names) {
       // Runtime power management has its folder of this name in every device.
       const file = name === "power" ? undefined : parseSensorFile(name);
       if (file === undefined) continue;
-      const files: Sensor = sensors.get(file.sensor) ?? new Map();
+      const files: SensorFiles = sensors.get(file.sensor) ?? new Map();
       sensors.set(file.sensor, files.set(file.element, { file, path: `${folder}/${name}` }));
     }
   }
   return sensors;
 }
 
-function addSensor(
-  host: Host,
-  families: FamilySet,
-  labels: { readonly chip: string; readonly sensor: string },
-  files: Sensor,
-): void {
-  const labelFile = files.get("label");
-  const label = labelFile === undefined ? undefined : readFreeText(host, labelFile.path);
+function toSensor(labels: Labels, files: SensorFiles): Sensor {
+  const readings = [...files.values()]
+    .filter(({ file: { type, element } }) => element !== "label" && !(isChipSetting(type) && element !== ""))
+    .map(({ file, path }) => ({
+      ...describeReading(file, files.has("")),
+      path,
+      isFrequency: file.type === "freq" && file.element === "input",
+    }));
+  return { labels, labelPath: files.get("label")?.path, readings };
+}
+
+function addSensor(host: Host, families: FamilySet, { labels, labelPath, readings }: Sensor): void {
+  const label = labelPath === undefined ? undefined : readFreeText(host, labelPath);
   if (label !== undefined) families.add(sensorLabel, { ...labels, label }, 1);
-  for (const [element, { file, path }] of files) {
-    if (element === "label" || (isChipSetting(file.type) && element !== "")) continue;
+  for (const { family, convert, path, isFrequency } of readings) {
     // A frequency is published under what the driver calls it, and not at all without that.
-    const isFrequency = file.type === "freq" && element === "input";
     if (isFrequency && label === undefined) continue;
     const value = readSensor(host, path);
     if (value === undefined) continue;
-    const { family, convert } = describeReading(file, files.has(""));
     families.add(family, isFrequency ? { ...labels, sensor: cleanName(label ?? "") } : labels, convert(value));
   }
 }
@@ -108,7 +134,8 @@ function addSensor(
 /** A sensor that is asleep or broken answers with an error of its own; texts (a model name) are no readings. */
 function readSensor(host: Host, path: string): number | undefined {
   try {
-    return parseDecimal(readText(path));
+    const reading = readIntegerOrText(path);
+    return typeof reading === "number" ? reading : parseDecimal(reading);
   } catch (error) {
     if (!isErrno(error, "ENOENT", "EISDIR")) host.skipped(path, error);
     return undefined;

@@ -5,7 +5,8 @@ import { createFamilySet, type FamilySet, gauge } from "./families.ts";
 import type { Host } from "./host.ts";
 import { type CounterFile, hardwareCounters, legacyCounters, portCounters } from "./infiniband-counters.ts";
 import { addPortInfo, otherHardwareCounter } from "./infiniband-extras.ts";
-import { detectPath, errnoOf, listIfPresent, parseDecimal, readAttribute, readText } from "./read.ts";
+import { detectPath, errnoOf, listIfPresent, parseDecimal, readAttribute, readIntegerOrText } from "./read.ts";
+import { remember } from "./remember.ts";
 
 const info = gauge("node_infiniband_info", "Non-numeric data from /sys/class/infiniband/<device>, value is always 1.");
 const state = gauge(
@@ -73,13 +74,15 @@ export const infiniband = defineCollector({
   },
 });
 
+const labelsOf = remember((device) => remember((port) => ({ device, port })));
+
 function addDevice(host: Host, families: FamilySet, device: string, path: string, refusals: Refusals): void {
   // Not every driver has all three.
   const read = (attribute: string): string => readAttribute(host, `${path}/${attribute}`)?.trim() ?? "";
   const versions = { board_id: read("board_id"), firmware_version: read("fw_ver"), hca_type: read("hca_type") };
   families.add(info, { device, ...versions }, 1);
   for (const port of listIfPresent(`${path}/ports`)) {
-    const labels = { device, port };
+    const labels = labelsOf(device)(port);
     const portPath = `${path}/ports/${port}`;
     families.add(state, labels, readState(host, `${portPath}/state`));
     families.add(physicalState, labels, readState(host, `${portPath}/phys_state`));
@@ -125,8 +128,10 @@ function readCounter(host: Host, path: string, refusals: Refusals): number | und
     return undefined;
   }
   try {
-    const text = readText(path).trim();
+    const reading = readIntegerOrText(path);
     refusals.delete(path);
+    if (typeof reading === "number") return reading;
+    const text = reading.trim();
     // A port without a performance management agent, as some virtual functions are.
     if (text.startsWith("N/A")) return undefined;
     const value = parseDecimal(text);

@@ -7,6 +7,7 @@ import { readNetNumber, readNetProperty } from "./net-property.ts";
 import { addNetlinkClasses } from "./netclass-netlink.ts";
 import { compilePattern } from "./pattern.ts";
 import { isErrno } from "./read.ts";
+import { remember } from "./remember.ts";
 
 const Options = Type.Object(
   {
@@ -103,6 +104,8 @@ interface Reading {
   readonly ignoreInvalidSpeed: boolean;
 }
 
+const labelsOf = remember((device) => ({ device }));
+
 function addDevice(out: FamilySet, device: string, { host, ignoreInvalidSpeed }: Reading): void {
   const text = (file: string): string => readNetProperty(host, device, file) ?? "";
   const number = (file: string): number | undefined => readNetNumber(host, device, file);
@@ -110,7 +113,8 @@ function addDevice(out: FamilySet, device: string, { host, ignoreInvalidSpeed }:
   const flags = number("flags");
   // Gone since it was listed, as containers' devices do at any time: not one that is down.
   if (operstate === "" && flags === undefined) return;
-  out.gauge("node_network_up", upHelp, operstate === "up" ? 1 : 0, { device });
+  const labels = labelsOf(device);
+  out.gauge("node_network_up", upHelp, operstate === "up" ? 1 : 0, labels);
   out.gauge("node_network_info", "Non-numeric data from /sys/class/net/<iface>, value is always 1.", 1, {
     device,
     address: text("address"),
@@ -120,10 +124,9 @@ function addDevice(out: FamilySet, device: string, { host, ignoreInvalidSpeed }:
     adminstate: flags === undefined ? "unknown" : (flags & 1) === 1 ? "up" : "down",
     ifalias: text("ifalias"),
   });
-  const labels = { device };
   for (const [family, file] of properties) out.add(family, labels, file === "flags" ? flags : number(file));
   // Megabits; -1 where the link is down, which node_exporter publishes as -125000.
   const speed = number("speed");
   if (speed === undefined || (ignoreInvalidSpeed && speed < 0)) return;
-  out.gauge("node_network_speed_bytes", "Network device property: speed_bytes", (speed * 1e6) / 8, { device });
+  out.gauge("node_network_speed_bytes", "Network device property: speed_bytes", (speed * 1e6) / 8, labels);
 }

@@ -9,6 +9,8 @@ import { createNamedFolders, type FilesystemKind, type NamedFolder } from "./nam
  */
 export interface OpenFiles {
   read(path: string): string;
+  /** The number, where the file holds a decimal integer and nothing else, as most of sysfs does; its text otherwise. */
+  readIntegerOrText(path: string): number | string;
   /**
    * The readings from here on are a new round: where their names lead is looked up again, once for all the files of a
    * folder. Without rounds it is looked up for each reading.
@@ -44,13 +46,14 @@ export function createOpenFiles(options: { limit?: number; now?: () => number } 
   let hasRounds = false;
   let sweptAt = time;
 
-  const read = (path: string): string => {
+  /** The length of what is in `buffer` then. */
+  const fill = (path: string): number => {
     if (!hasRounds) time = now();
     const known = open.get(path);
-    if (known === undefined) return readNew(path);
+    if (known === undefined) return fillNew(path);
     if (known.folder !== undefined && known.folderVersion !== folders.version(known.folder)) {
       forget(path, known);
-      return readNew(path);
+      return fillNew(path);
     }
     try {
       known.usedAt = time;
@@ -59,11 +62,11 @@ export function createOpenFiles(options: { limit?: number; now?: () => number } 
       if (isLastingRefusal(error)) throw error;
       // The device behind it may have gone and come back; a failure that lasts is reported by the new descriptor.
       forget(path, known);
-      return readNew(path);
+      return fillNew(path);
     }
   };
 
-  const readNew = (path: string): string => {
+  const fillNew = (path: string): number => {
     // Before the file is opened: what happens in between is then seen at the next read.
     const folder = folderToHoldIn(path);
     const folderVersion = folder === undefined ? 0 : folders.version(folder);
@@ -118,7 +121,15 @@ export function createOpenFiles(options: { limit?: number; now?: () => number } 
     sweep();
   };
 
-  return { read, beginRound, size: () => open.size };
+  return {
+    read: (path) => toText(fill(path)),
+    readIntegerOrText: (path) => {
+      const length = fill(path);
+      return toInteger(length) ?? toText(length);
+    },
+    beginRound,
+    size: () => open.size,
+  };
 }
 
 /** Half of what the process may open. */
@@ -161,7 +172,7 @@ function isLastingRefusal(error: unknown): boolean {
 
 let buffer: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
 
-function readAll(file: OpenFile): string {
+function readAll(file: OpenFile): number {
   let length = 0;
   for (let want = file.sizeHint; ; want = buffer.length - length) {
     if (length + want > buffer.length) buffer = grow(length + want);
@@ -172,7 +183,27 @@ function readAll(file: OpenFile): string {
     if (length === buffer.length) buffer = grow(buffer.length + 1);
   }
   if (length >= file.sizeHint) file.sizeHint = Math.ceil((length * 1.25) / smallRead) * smallRead;
+  return length;
+}
+
+function toText(length: number): string {
   return buffer.toString("utf8", 0, length);
+}
+
+/** Digits and one line end, and no more of them than a number holds exactly: no text is made of most attributes. */
+function toInteger(length: number): number | undefined {
+  const [newline, minus, zero] = [10, 45, 48];
+  const end = buffer[length - 1] === newline ? length - 1 : length;
+  const start = buffer[0] === minus ? 1 : 0;
+  if (end <= start) return undefined;
+  let value = 0;
+  for (let index = start; index < end; index++) {
+    const digit = (buffer[index] ?? 0) - zero;
+    if (digit < 0 || digit > 9) return undefined;
+    value = value * 10 + digit;
+  }
+  if (!Number.isSafeInteger(value)) return undefined;
+  return start === 0 ? value : -value;
 }
 
 function grow(needed: number): Buffer {

@@ -26,20 +26,33 @@ export function readText(path: string): string {
   return openFiles.read(path);
 }
 
+/** The number, where the file holds a decimal integer and nothing else; its text otherwise. Throws as readText does. */
+export function readIntegerOrText(path: string): number | string {
+  return openFiles.readIntegerOrText(path);
+}
+
 /** Undefined when the file (or a folder above it) is not there; any other failure throws. */
 export function readTextIfPresent(path: string): string | undefined {
+  return ifPresent(path, readText);
+}
+
+/** For one of many sysfs attributes: undefined when absent, and when unreadable too, which is then reported once. */
+export function readAttribute(host: Host, path: string): string | undefined {
+  return readIfReadable(host, path, readText)?.trimEnd();
+}
+
+function ifPresent<T>(path: string, read: (path: string) => T): T | undefined {
   try {
-    return readText(path);
+    return read(path);
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
     throw error;
   }
 }
 
-/** For one of many sysfs attributes: undefined when absent, and when unreadable too, which is then reported once. */
-export function readAttribute(host: Host, path: string): string | undefined {
+function readIfReadable<T>(host: Host, path: string, read: (path: string) => T): T | undefined {
   try {
-    return readTextIfPresent(path)?.trimEnd();
+    return ifPresent(path, read);
   } catch (error) {
     host.skipped(path, error);
     return undefined;
@@ -48,8 +61,9 @@ export function readAttribute(host: Host, path: string): string | undefined {
 
 /** A sysfs attribute that holds one number, decimal or 0x. Undefined, and reported once, when it holds something else. */
 export function readNumber(host: Host, path: string): number | undefined {
-  const text = readAttribute(host, path);
-  if (text === undefined) return undefined;
+  const reading = readIfReadable(host, path, readIntegerOrText);
+  if (typeof reading !== "string") return reading;
+  const text = reading.trimEnd();
   const value = parseDecimal(text) ?? (/^0x[0-9a-f]+$/i.test(text) ? Number(text) : undefined);
   if (value === undefined) host.skipped(path, new Error(`not a number: ${JSON.stringify(text.slice(0, 40))}`));
   return value;

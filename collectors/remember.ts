@@ -13,3 +13,15 @@ export function remember<Value>(make: (key: string) => Value): (key: string) => 
     return value;
   };
 }
+
+/**
+ * What `make` gave for a text, until the text is another: for what is laid out along a listing or a file that seldom
+ * changes.
+ */
+export function rememberLatest<Value>(): (text: string, make: () => Value) => Value {
+  let latest: { readonly text: string; readonly value: Value } | undefined;
+  return (text, make) => {
+    if (latest?.text !== text) latest = { text, value: make() };
+    return latest.value;
+  };
+}

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { hwmon } from "../../collectors/hwmon.ts";
 import { describeReading, parseSensorFile } from "../../collectors/hwmon-sensors.ts";
-import { collectFrom, type Tree } from "./fixture-host.ts";
+import { collectFrom, createFixture, type Tree } from "./fixture-host.ts";
 
 const cpu = "sys/devices/platform/coretemp.0/hwmon/hwmon2";
 const tree: Tree = {
@@ -26,6 +26,21 @@ test("a chip is named after its device, its sensors carry their labels", async (
     `node_hwmon_temp_crit_alarm_celsius{${labels},sensor="temp1"} 0`,
   ]);
   expect(skipped).toEqual([]);
+});
+
+test("a sensor more or less and another label are seen at the next collection", async () => {
+  await using fixture = await createFixture(tree);
+  const collector = hwmon.create({ chip_include: "", chip_exclude: "", sensor_include: "", sensor_exclude: "" });
+  const collect = async (): Promise<string[]> => (await fixture.collect(collector)).series.slice(1);
+  const labels = 'chip="platform_coretemp_0"';
+  const [input, alarm] = ["", "_crit_alarm"].map((element) => `node_hwmon_temp${element}_celsius{${labels},sensor=`);
+  const label = (text: string): string => `node_hwmon_sensor_label{${labels},label="${text}",sensor="temp1"} 1`;
+  expect(await collect()).toEqual([label("Package id 0"), `${input}"temp1"} 54.5`, `${alarm}"temp1"} 0`]);
+  await fixture.put({ [`${cpu}/temp2_input`]: "1000\n", [`${cpu}/temp1_label`]: "Package\n" });
+  const both = [`${input}"temp1"} 54.5`, `${input}"temp2"} 1`, `${alarm}"temp1"} 0`];
+  expect(await collect()).toEqual([label("Package"), ...both]);
+  await fixture.put({ [`${cpu}/temp1_label`]: { to: "gone" } });
+  expect(await collect()).toEqual(both);
 });
 
 test("a sensor that cannot be read costs one series", async () => {

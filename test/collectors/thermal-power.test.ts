@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { cpufreq, parseCpuList } from "../../collectors/cpufreq.ts";
 import { rapl, splitZoneName } from "../../collectors/rapl.ts";
 import { thermalZone } from "../../collectors/thermal-zone.ts";
-import { collectFrom, unreadable } from "./fixture-host.ts";
+import { collectFrom, createFixture, unreadable } from "./fixture-host.ts";
 
 const thermal = {
   "sys/class/thermal/thermal_zone3/type": "x86_pkg_temp\n",
@@ -48,6 +48,24 @@ test("cpufreq: kHz to Hz, one series per governor, offline CPUs left out", async
     'node_cpu_scaling_governor{cpu="0",governor="performance"} 0',
     'node_cpu_scaling_governor{cpu="0",governor="powersave"} 1',
   ]);
+});
+
+test("cpufreq: a CPU more or less, another driver and other governors are seen at the next collection", async () => {
+  const files = { cpuinfo_max_freq: "1000\n", scaling_governor: "a\n", scaling_available_governors: "a b\n" };
+  await using fixture = await createFixture({ ...cpu(0, files), ...cpu(1, files) });
+  const collector = cpufreq.create({});
+  const max = (number: number): string => `node_cpu_frequency_max_hertz{cpu="${number}"} 1e+06`;
+  const governor = (number: number, name: string, value: number): string =>
+    `node_cpu_scaling_governor{cpu="${number}",governor="${name}"} ${value}`;
+  const both = [max(0), max(1), governor(0, "a", 1), governor(0, "b", 0), governor(1, "a", 1), governor(1, "b", 0)];
+  expect((await fixture.collect(collector)).series).toEqual(both);
+  await fixture.put({ "sys/devices/system/cpu/offline": "1\n" });
+  expect((await fixture.collect(collector)).series).toEqual([max(0), governor(0, "a", 1), governor(0, "b", 0)]);
+  await fixture.put(cpu(0, { scaling_available_governors: "a\n", scaling_min_freq: "2000\n" }));
+  const min = 'node_cpu_scaling_frequency_min_hertz{cpu="0"} 2e+06';
+  expect((await fixture.collect(collector)).series).toEqual([max(0), min, governor(0, "a", 1)].sort());
+  await fixture.put({ "sys/devices/system/cpu/offline": "\n", ...cpu(2, files) });
+  expect((await fixture.collect(collector)).series).toContain(max(2));
 });
 
 test("cpufreq: a frequency that is no number costs one series", async () => {
