@@ -23,10 +23,19 @@ export function createPageEncoder(): (families: readonly MetricFamily[]) => Enco
     }
     let series = 0;
     for (const { samples } of families) series += samples.length;
-    for (const { duplicates } of encoded) series -= duplicates;
-    const text = encoded.map((family) => family.text).join("");
+    let text = "";
+    const lengths: number[] = [];
+    for (const family of encoded) {
+      series -= family.duplicates;
+      text += family.text;
+      lengths.push(family.text.length);
+    }
     const isAscii = Buffer.byteLength(text) === text.length;
-    const lengths = encoded.map((family) => (isAscii ? family.text.length : Buffer.byteLength(family.text)));
-    return { names, lengths, text, series };
+    return {
+      names,
+      lengths: isAscii ? lengths : encoded.map((family) => Buffer.byteLength(family.text)),
+      text,
+      series,
+    };
   };
 }

@@ -16,25 +16,47 @@ import {
  * forgotten with it, so the memory is about that of one answer, whatever the answers before it were.
  */
 export function createFamilyEncoder(): typeof encodeFamilies {
+  /** In the order in which the families came last. */
   let names: readonly string[] = [];
-  const known = new Map<string, KnownFamily>();
+  /** In the order of the page; each with its place in `names`. */
+  let known: readonly Place[] = [];
   return (families) => {
-    const byName = joinFamilies(families);
-    if (names.length !== byName.size || !names.every((name) => byName.has(name))) {
-      names = [...byName.keys()].map(copy).sort(compare);
-      for (const name of known.keys()) if (!byName.has(name)) known.delete(name);
+    const distinct = haveNames(families, names) ? families : [...joinFamilies(families).values()];
+    if (distinct !== families && !haveNames(distinct, names)) {
+      known = arrange(distinct, known);
+      names = distinct.map(({ name }) => copy(name));
     }
-    const encoded: EncodedFamily[] = [];
-    for (const name of names) {
-      const family = byName.get(name);
-      if (family === undefined) continue;
-      const before = known.get(name);
-      const now = before !== undefined && hasSameSeries(before, family) ? update(before, family) : learn(name, family);
-      if (now !== before) known.set(name, now);
-      encoded.push(now.encoded);
+    for (const place of known) {
+      const family = distinct[place.index];
+      if (family !== undefined) place.known = encodeAgain(place.known, family);
     }
-    return encoded;
+    return known.map(({ known: { encoded } }) => encoded);
   };
+}
+
+interface Place {
+  readonly index: number;
+  known: KnownFamily;
+}
+
+/** Whether each of `families` has series, and the name that stands in its place. */
+function haveNames(families: readonly MetricFamily[], names: readonly string[]): boolean {
+  if (families.length !== names.length) return false;
+  for (let index = 0; index < names.length; index++) {
+    const family = families[index];
+    if (family === undefined || family.name !== names[index] || family.samples.length === 0) return false;
+  }
+  return true;
+}
+
+function arrange(families: readonly MetricFamily[], before: readonly Place[]): Place[] {
+  const byName = new Map(before.map(({ known }) => [known.head.name, known]));
+  const places = families.map((family, index) => ({ index, known: byName.get(family.name) ?? learn(family) }));
+  return places.sort((a, b) => compare(a.known.head.name, b.known.head.name));
+}
+
+function encodeAgain(before: KnownFamily, now: MetricFamily): KnownFamily {
+  return hasSameSeries(before, now) ? update(before, now) : learn(now);
 }
 
 /** A family as it was encoded last. */
@@ -50,9 +72,9 @@ interface KnownFamily {
   encoded: EncodedFamily;
 }
 
-function learn(name: string, family: MetricFamily): KnownFamily {
+function learn(family: MetricFamily): KnownFamily {
   const { samples, ...rest } = family;
-  const head = { ...rest, name, help: copy(family.help) };
+  const head = { ...rest, name: copy(family.name), help: copy(family.help) };
   const { header, lines: layoutLines, duplicates } = layOutFamily(family);
   const layout = {
     header: copy(header),
@@ -92,8 +114,10 @@ function update(known: KnownFamily, family: MetricFamily): KnownFamily {
 function hasSameSeries({ head, labels, suffixes }: KnownFamily, now: MetricFamily): boolean {
   if (head.help !== now.help || head.type !== now.type || head.source !== now.source) return false;
   if (labels.length !== now.samples.length) return false;
-  for (const [index, sample] of now.samples.entries()) {
-    if (suffixes[index] !== sample.suffix || !hasSameLabels(labels[index], sample.labels)) return false;
+  for (let index = 0; index < labels.length; index++) {
+    const sample = now.samples[index];
+    if (sample === undefined || suffixes[index] !== sample.suffix) return false;
+    if (!hasSameLabels(labels[index], sample.labels)) return false;
     labels[index] = sample.labels;
   }
   return true;
