@@ -1,10 +1,9 @@
 import { Type } from "@sinclair/typebox";
-import { defineCollector, type MetricFamily } from "./collector.ts";
+import { defineCollector } from "./collector.ts";
 import { createFamilySet, type FamilyHead, gauge } from "./families.ts";
-import { parseNumber, splitFields, splitLines } from "./fields.ts";
-import type { Host } from "./host.ts";
+import { parseNumber } from "./fields.ts";
+import { createNamedLines } from "./named-lines.ts";
 import { readText } from "./read.ts";
-import { remember } from "./remember.ts";
 
 /** /proc/meminfo, see proc_meminfo(5). */
 export const meminfo = defineCollector({
@@ -12,39 +11,43 @@ export const meminfo = defineCollector({
   description: "Memory statistics from /proc/meminfo.",
   enabledByDefault: true,
   options: Type.Object({}, { additionalProperties: false }),
-  create: () => ({
-    collect: async (host) => parseMeminfo(readText(`${host.procPath}/meminfo`), host),
-  }),
+  create: () => {
+    const readFields = createNamedLines(/^([^:]+):/, toField);
+    return {
+      collect: async (host) => {
+        const out = createFamilySet();
+        readFields(readText(`${host.procPath}/meminfo`), ({ name, family, isCount }, amount) => {
+          try {
+            out.add(family, {}, parseAmount(amount, isCount));
+          } catch (error) {
+            host.skipped(`${name} in meminfo`, error);
+          }
+        });
+        return out.list();
+      },
+    };
+  },
 });
 
 interface Field {
+  readonly name: string;
   readonly family: FamilyHead;
   /** Numbers of huge pages, not bytes. */
   readonly isCount: boolean;
 }
 
-/** Undefined for what is no name. */
-const toField = remember((key): Field | undefined => {
-  const field = key.slice(0, -1).replace("(", "_").replace(")", "");
+/** Every field of the kernel, as node_exporter published them up to 1.8; undefined for what is no name. */
+function toField(name: string): Field | undefined {
+  const field = name.replace("(", "_").replace(")", "");
   if (!/^[A-Za-z]\w*$/.test(field)) return undefined;
   const isCount = field.startsWith("HugePages_");
-  const name = isCount ? field : `${field}_bytes`;
-  return { family: gauge(`node_memory_${name}`, `Memory information field ${name}.`), isCount };
-});
+  const published = isCount ? field : `${field}_bytes`;
+  return { name, family: gauge(`node_memory_${published}`, `Memory information field ${published}.`), isCount };
+}
 
-/** Every field of the kernel, as node_exporter published them up to 1.8; later releases leave some out. */
-export function parseMeminfo(text: string, host: Pick<Host, "skipped">): MetricFamily[] {
-  const out = createFamilySet();
-  for (const line of splitLines(text)) {
-    const [key = "", amount, unit] = splitFields(line);
-    const field = toField(key);
-    if (field === undefined) continue;
-    try {
-      if (unit !== undefined && unit !== "kB") throw new Error(`unknown unit ${unit}`);
-      out.add(field.family, {}, parseNumber(amount) * (unit === undefined || field.isCount ? 1 : 1024));
-    } catch (error) {
-      host.skipped(`${key.slice(0, -1)} in meminfo`, error);
-    }
-  }
-  return out.list();
+/** `  16 kB`, or a number of pages or bytes. */
+function parseAmount(text: string, isCount: boolean): number {
+  const unit = " kB";
+  if (!text.endsWith(unit)) return parseNumber(text);
+  return parseNumber(text.slice(0, -unit.length)) * (isCount ? 1 : 1024);
 }

@@ -1,8 +1,9 @@
 import { Type } from "@sinclair/typebox";
 import { defineCollector } from "./collector.ts";
 import { createFamilySet, type FamilyHead, type FamilySet, untyped } from "./families.ts";
-import { parseNumber, splitFields, toMetricName } from "./fields.ts";
+import { parseNumber, toMetricName } from "./fields.ts";
 import type { Host } from "./host.ts";
+import { createNamedLines } from "./named-lines.ts";
 import { compilePattern } from "./pattern.ts";
 import { readAttribute } from "./read.ts";
 import { remember } from "./remember.ts";
@@ -30,6 +31,7 @@ export const netstat = defineCollector({
   ),
   create: ({ fields }) => {
     const select = createFieldSelector(fields);
+    const readSnmp6 = createNamedLines(/^(\S+)\s/, select.snmp6);
     return {
       collect: async (host) => {
         const out = createFamilySet();
@@ -40,7 +42,7 @@ export const netstat = defineCollector({
         addPairs(out, netstat ?? "", { select, host });
         addPairs(out, snmp ?? "", { select, host });
         // Not there where IPv6 is off.
-        addSnmp6(out, snmp6 ?? "", { select, host });
+        readSnmp6(snmp6 ?? "", (family, value) => add(out, family, value, host));
         return out.list();
       },
     };
@@ -60,7 +62,7 @@ interface FieldSelector {
   snmp6(name: string): FamilyHead | undefined;
 }
 
-export function createFieldSelector(pattern: string): FieldSelector {
+function createFieldSelector(pattern: string): FieldSelector {
   const wanted = compilePattern(pattern, "--collector.netstat.fields");
   const select = (protocol: string, field: string): FamilyHead | undefined => {
     const key = `${protocol}_${field}`;
@@ -75,10 +77,10 @@ export function createFieldSelector(pattern: string): FieldSelector {
         return family === undefined ? [] : [{ family, index: index + 1 }];
       });
     }),
-    snmp6: remember((name) => {
+    snmp6: (name) => {
       const six = name.indexOf("6");
       return six < 0 ? undefined : select(name.slice(0, six + 1), name.slice(six + 1));
-    }),
+    },
   };
 }
 
@@ -87,31 +89,20 @@ interface Reading {
   readonly host: Pick<Host, "skipped">;
 }
 
-export function addPairs(out: FamilySet, text: string, { select, host }: Reading): void {
+function addPairs(out: FamilySet, text: string, { select, host }: Reading): void {
   const lines = text.split("\n");
   for (let line = 0; line + 1 < lines.length; line += 2) {
     const columns = select.columns(lines[line] ?? "");
     if (columns.length === 0) continue;
     const values = (lines[line + 1] ?? "").split(" ");
-    for (const { family, index } of columns) {
-      try {
-        out.add(family, {}, parseNumber(values[index]));
-      } catch (error) {
-        host.skipped(family.name, error);
-      }
-    }
+    for (const { family, index } of columns) add(out, family, values[index], host);
   }
 }
 
-export function addSnmp6(out: FamilySet, text: string, { select, host }: Reading): void {
-  for (const line of text.split("\n")) {
-    const [name = "", value] = splitFields(line);
-    const family = select.snmp6(name);
-    if (family === undefined) continue;
-    try {
-      out.add(family, {}, parseNumber(value));
-    } catch (error) {
-      host.skipped(family.name, error);
-    }
+function add(out: FamilySet, family: FamilyHead, value: string | undefined, host: Pick<Host, "skipped">): void {
+  try {
+    out.add(family, {}, parseNumber(value));
+  } catch (error) {
+    host.skipped(family.name, error);
   }
 }

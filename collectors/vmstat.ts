@@ -1,11 +1,10 @@
 import { Type } from "@sinclair/typebox";
-import { defineCollector, type MetricFamily } from "./collector.ts";
+import { defineCollector } from "./collector.ts";
 import { createFamilySet, type FamilyHead, untyped } from "./families.ts";
 import { parseNumber, toMetricName } from "./fields.ts";
-import type { Host } from "./host.ts";
+import { createNamedLines } from "./named-lines.ts";
 import { compilePattern } from "./pattern.ts";
 import { readText } from "./read.ts";
-import { remember } from "./remember.ts";
 
 /** Virtual memory counters of /proc/vmstat: one `name value` a line. */
 export const vmstat = defineCollector({
@@ -23,40 +22,29 @@ export const vmstat = defineCollector({
     { additionalProperties: false },
   ),
   create: ({ fields }) => {
-    const select = createFieldSelector(compilePattern(fields, "--collector.vmstat.fields"));
+    const wanted = compilePattern(fields, "--collector.vmstat.fields");
+    const readFields = createNamedLines(/^(\S+) /, (field) => (wanted.test(field) ? toField(field) : undefined));
     return {
-      collect: async (host) => parseVmstat(readText(`${host.procPath}/vmstat`), { select, host }),
+      collect: async (host) => {
+        const out = createFamilySet();
+        readFields(readText(`${host.procPath}/vmstat`), ({ name, family }, value) => {
+          try {
+            out.add(family, {}, parseNumber(value));
+          } catch (error) {
+            host.skipped(`${name} in vmstat`, error);
+          }
+        });
+        return out.list();
+      },
     };
   },
 });
 
-type FieldSelector = (field: string) => FamilyHead | undefined;
-
-/** The family of a wanted field. The file has some 200, always the same: each is matched once. */
-export function createFieldSelector(wanted: { test(text: string): boolean }): FieldSelector {
-  return remember((field) =>
-    wanted.test(field)
-      ? untyped(`node_vmstat_${toMetricName(field)}`, `/proc/vmstat information field ${field}.`)
-      : undefined,
-  );
+interface Field {
+  readonly name: string;
+  readonly family: FamilyHead;
 }
 
-interface Reading {
-  readonly select: FieldSelector;
-  readonly host: Pick<Host, "skipped">;
-}
-
-export function parseVmstat(text: string, { select, host }: Reading): MetricFamily[] {
-  const out = createFamilySet();
-  for (const line of text.split("\n")) {
-    const space = line.indexOf(" ");
-    const family = space < 0 ? undefined : select(line.slice(0, space));
-    if (family === undefined) continue;
-    try {
-      out.add(family, {}, parseNumber(line.slice(space + 1)));
-    } catch (error) {
-      host.skipped(`${line.slice(0, space)} in vmstat`, error);
-    }
-  }
-  return out.list();
+function toField(name: string): Field {
+  return { name, family: untyped(`node_vmstat_${toMetricName(name)}`, `/proc/vmstat information field ${name}.`) };
 }
