@@ -131,7 +131,9 @@ function atom(scanner: Scanner, flags: Flags): string {
     case "*":
     case "+":
     case "?":
-      throw new PatternError(`missing argument to repetition operator: ${char}`);
+    case "{":
+      scanner.at--;
+      return nothingToRepeat(scanner);
     default:
       return literal(char);
   }
@@ -168,6 +170,13 @@ function repetition(scanner: Scanner, repeated: string, { ungreedy }: Flags): st
   const again = repetitionOperator(scanner);
   if (again !== undefined) throw new PatternError(`invalid nested repetition operator: ${operator}${again}`);
   return `(?:${repeated})${operator}${lazy ? "?" : ""}`;
+}
+
+/** A repetition operator where there is nothing before it; a brace that is none stands for itself. */
+function nothingToRepeat(scanner: Scanner): string {
+  const operator = repetitionOperator(scanner);
+  if (operator !== undefined) throw new PatternError(`missing argument to repetition operator: ${operator}`);
+  return literal(take(scanner) ?? "");
 }
 
 function repetitionOperator(scanner: Scanner): string | undefined {

@@ -34,8 +34,7 @@ export class TextFormatError extends Error {
  * and so does a timestamp. https://prometheus.io/docs/instrumenting/exposition_formats/
  */
 export function parseTextFormat(bytes: Buffer): TextFamily[] {
-  if (!isUtf8(bytes)) throw new TextFormatError("not UTF-8");
-  const text = bytes.toString("utf8");
+  const text = isUtf8(bytes) ? bytes.toString("utf8") : decodeLines(bytes);
   const parser = createParser();
   let number = 1;
   for (let start = 0; start < text.length; number++) {
@@ -50,6 +49,17 @@ export function parseTextFormat(bytes: Buffer): TextFamily[] {
     start = end < 0 ? text.length : end + 1;
   }
   return parser.families();
+}
+
+/** A remark or HELP text in another encoding is no fault: what cannot be read there becomes U+FFFD. */
+function decodeLines(bytes: Buffer): string {
+  const lines = bytes.toString("latin1").split("\n");
+  const decoded = lines.map((line, index) => {
+    const raw = Buffer.from(line, "latin1");
+    if (!isUtf8(raw) && line[skipBlanks(line, 0)] !== "#") throw new TextFormatError(`line ${index + 1}: not UTF-8`);
+    return raw.toString("utf8");
+  });
+  return decoded.join("\n");
 }
 
 interface Parser {

@@ -57,8 +57,17 @@ type Failure = (what: string, error: unknown) => void;
 /** A pattern that matches nothing is taken as a folder's name, which then fails to open. */
 function expandGlob(pattern: string): string[] {
   if (!/[*?[\\]/.test(pattern)) return [pattern];
-  const found = [...new Bun.Glob(pattern).scanSync({ onlyFiles: false, absolute: pattern.startsWith("/"), dot: true })];
+  const found = [...new Bun.Glob(toBunGlob(pattern)).scanSync({ onlyFiles: false, absolute: pattern.startsWith("/"), dot: true })];
   return found.length === 0 ? [pattern] : found.sort();
+}
+
+/** Go's filepath.Glob has no braces and no `**`, and ^ alone turns a class round. */
+function toBunGlob(pattern: string): string {
+  return pattern.replace(/\\.|\*+|\[!|[{}]/gs, (part) => {
+    if (part.startsWith("*")) return "*";
+    if (part === "[!") return "[\\!";
+    return part.length === 1 ? `\\${part}` : part;
+  });
 }
 
 function listFiles(directory: string, failure: Failure): string[] {

@@ -66,6 +66,8 @@ describe("compilePattern", () => {
     ["extra parenthesis", "a)", "unexpected )"],
     ["missing bracket", "[a", "missing closing ]"],
     ["nothing to repeat", "*a", "missing argument to repetition operator: *"],
+    ["nothing to count", "eth|{2}", "missing argument to repetition operator: {2}"],
+    ["a count reversed, and nothing to count", "{2,1}", "invalid repeat count: {2,1}"],
     ["nested repetition", "a**", "invalid nested repetition operator: **"],
     ["possessive", "a++", "invalid nested repetition operator: ++"],
     ["count too large", "a{1001}", "invalid repeat count: {1001}"],

@@ -32,6 +32,11 @@ describe("accepted", () => {
     expect(parse(text)).toMatchObject([{ name: "x", type: "counter", help: "a\nb\\c" }]);
   });
 
+  test("in a remark and in a HELP text bytes that are not UTF-8, which cost themselves", () => {
+    const text = "# gr\xfc\xdfe\n# HELP x gr\xfc\xdfe\nx 1\n";
+    expect(parseTextFormat(Buffer.from(text, "latin1"))).toMatchObject([{ name: "x", help: "gr\ufffd\ufffde" }]);
+  });
+
   test("a family without samples is left out, an empty file is empty", () => {
     expect(parse("# TYPE x gauge\n# HELP x y\n")).toEqual([]);
     expect(parse("")).toEqual([]);
@@ -92,8 +97,11 @@ describe("refused", () => {
     expect(refusal).toThrow(reason);
   });
 
-  test("bytes that are not UTF-8", () => {
-    expect(() => parseTextFormat(Buffer.from([0x78, 0x7b, 0xff]))).toThrow("not UTF-8");
+  test.each([
+    ["in a label value", 'x 1\nx{a="gr\xfc\xdfe"} 1\n'],
+    ["in a name", "x 1\ngr\xfc\xdfe 1\n"],
+  ])("bytes that are not UTF-8 %s", (_, text) => {
+    expect(() => parseTextFormat(Buffer.from(text, "latin1"))).toThrow("line 2: not UTF-8");
   });
 
   test("the error says the line", () => expect(() => parse("x 1\ny\n")).toThrow("line 2"));

@@ -124,6 +124,20 @@ describe("folders", () => {
     expect((await collect(files, ["*"])).own).toHaveLength(4);
   });
 
+  test.each([
+    ["braces", "{a,b}*", ["{a,b}c"]],
+    ["an exclamation mark in a class", "[!a]", ["!", "a"]],
+    ["a negated class", "[^a]", ["!", "b", "{"]],
+    ["two stars", "**", ["!", "a", "b", "{", "{a,b}c"]],
+    ["an escaped star", "\\*", []],
+  ])("%s in a pattern as Go's filepath.Glob takes them", async (_, pattern, expected) => {
+    const folders = ["a", "b", "!", "{", "{a,b}c", "a/deep"];
+    const files = Object.fromEntries(folders.map((folder, index) => [`${folder}/x.prom`, `x_${index} 1\n`]));
+    const { own } = await collect(files, [pattern]);
+    const read = own.flatMap((line) => /file="(.*)\/x\.prom"/.exec(line)?.[1] ?? []);
+    expect(read).toEqual([...expected]);
+  });
+
   test("one that is not there is an error, none is not", async () => {
     expect(await collect({}, ["nowhere"])).toMatchObject({
       own: ["node_textfile_scrape_error 1"],
