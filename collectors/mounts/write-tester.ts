@@ -49,6 +49,7 @@ export function createWriteTester(request: ProbeRequest, dependencies: WriteTest
   // A fleet that was started at once must not write at once.
   const jittered = (): number => settings.intervalSeconds * 1000 * (0.8 + 0.4 * random());
   let dueAt = now().monotonicMs + jittered() * random();
+  let isSuspended = false;
   let running: { readonly startedAt: number; stuck: boolean; reported: boolean } | undefined;
   let last: Omit<WriteStatus, "stuckSeconds"> = {};
   let trouble: { readonly askedAt: number; readonly event: string | undefined } | undefined;
@@ -101,18 +102,20 @@ export function createWriteTester(request: ProbeRequest, dependencies: WriteTest
         running.reported = true;
         log.warn("filesystem is frozen, a write does not come back", nameOf(mount));
       }
-      const isStopped = stoppedBy(mount) !== undefined;
-      if (isStopped || running !== undefined || now().monotonicMs < dueAt || !mountIsFine || isReadOnly(mount)) return;
+      isSuspended = stoppedBy(mount) !== undefined || !mountIsFine || isReadOnly(mount);
+      if (isSuspended || running !== undefined || now().monotonicMs < dueAt) return;
       dueAt = now().monotonicMs + jittered();
       start(mount);
     },
     status: () => {
       const event = trouble?.event;
-      if (event === undefined) return { ...last, stuckSeconds: stuckSeconds() };
-      // What the last test found is no longer looked after.
+      const stopped = event === undefined ? {} : { stoppedBy: event };
       const { lastSuccessEpochSeconds } = last;
       const known = lastSuccessEpochSeconds === undefined ? {} : { lastSuccessEpochSeconds };
-      return { ...known, stuckSeconds: stuckSeconds(), stoppedBy: event };
+      if (running?.stuck) return { ...known, ...stopped, success: false, stuckSeconds: stuckSeconds() };
+      // What the last test found is no longer looked after.
+      if (isSuspended) return { ...known, ...stopped, stuckSeconds: 0 };
+      return { ...last, stuckSeconds: 0 };
     },
   };
 }

@@ -226,6 +226,40 @@ test("the write test waits for its time, a good mount and room, and a freeze lea
   expect(writes()).toBe(before);
 });
 
+/** A write test of /w has gone well, and the next is out beside a probe. */
+function createWrittenScene() {
+  const scene = createScene(local(1, "/w"));
+  scene.prober.refresh();
+  scene.answer("/w");
+  scene.later(310);
+  scene.answer("/w");
+  scene.answer("/w", { ...good, wrote: true });
+  expect(scene.of("/w").write).toMatchObject({ success: true });
+  const { lastSuccessEpochSeconds = 0 } = scene.of("/w").write ?? {};
+  return { scene, remembered: { stuckSeconds: 0, lastSuccessEpochSeconds } };
+}
+
+test("a write that does not come back is no success any more", () => {
+  const { scene, remembered } = createWrittenScene();
+  scene.later(700);
+  scene.answer("/w");
+  scene.stick("/w");
+  scene.later(40);
+  expect(scene.of("/w").write).toMatchObject({ ...remembered, success: false, stuckSeconds: 40 });
+});
+
+test.each<[string, (scene: ReturnType<typeof createScene>) => void]>([
+  ["fails", (scene) => scene.answer("/w", { durationSeconds: 0.1, failure: { step: "stat", errno: "EIO" } })],
+  ["has become read-only", (scene) => scene.setTable(local(1, "/w").replace(" rw - ", " ro - "))],
+])("on a mount that %s nothing is written, and the last success is not passed off as one of now", (_, befall) => {
+  const { scene, remembered } = createWrittenScene();
+  scene.later(31);
+  befall(scene);
+  scene.prober.refresh();
+  scene.later(700);
+  expect(scene.of("/w").write).toEqual(remembered);
+});
+
 test("after trouble in the kernel log nothing is written until it is over", () => {
   const scene = createScene(local(1, "/w"));
   scene.prober.refresh();

@@ -173,6 +173,7 @@ function testRealMounts(): void {
       page.value("aami_mount_write_test_stuck_seconds", mountPoint) ?? Number.NaN;
     const frozen = await watch.until("the blocked write", (page) => stuckSeconds(page) > 2);
     expect(frozen.value("aami_mount_healthy", mountPoint)).toBe(1);
+    expect(frozen.value("aami_mount_write_test_success", mountPoint)).toBe(0);
     await watch.rounds(5, mountPoint, isComplete(mountPoint));
     await waitFor("no more than two probes", () => countTree(process.pid).processes <= 1 + 2);
     runTool("fsfreeze", "-u", mountPoint);
