@@ -13,6 +13,7 @@ import {
   type TcpAddress,
   type VsockAddress,
 } from "./address.ts";
+import { toHosts } from "./hosts.ts";
 import { findPortHolder } from "./port-holder.ts";
 
 export interface ListenOptions {
@@ -94,12 +95,10 @@ function openAddress(address: ListenAddress, service: Service): Promise<Opened> 
   return address.family === "vsock" ? openVsock(address, service) : openTcp(address, service);
 }
 
-/** All addresses of both families where the machine has IPv6, else all of IPv4. */
 async function openTcp(address: TcpAddress, service: Service): Promise<Opened> {
   const { port } = address;
-  const names = address.hostname === "" ? ["::", "0.0.0.0"] : [address.hostname];
   let problem: unknown;
-  for (const hostname of names) {
+  for (const hostname of await toHosts(address.hostname)) {
     try {
       const listener =
         service.tlsSource === undefined ? serve(hostname, port, service) : await serveDoor({ hostname, port }, service);
@@ -109,7 +108,7 @@ async function openTcp(address: TcpAddress, service: Service): Promise<Opened> {
       if (errnoOf(error) === "EADDRINUSE") break;
     }
   }
-  throw cannotListen(address, problem);
+  throw cannotListen(address, problem ?? new Error("the name has no address"));
 }
 
 async function openVsock(address: VsockAddress, service: Service): Promise<Opened> {
