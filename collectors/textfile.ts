@@ -57,7 +57,9 @@ type Failure = (what: string, error: unknown) => void;
 /** A pattern that matches nothing is taken as a folder's name, which then fails to open. */
 function expandGlob(pattern: string): string[] {
   if (!/[*?[\\]/.test(pattern)) return [pattern];
-  const found = [...new Bun.Glob(toBunGlob(pattern)).scanSync({ onlyFiles: false, absolute: pattern.startsWith("/"), dot: true })];
+  const found = [
+    ...new Bun.Glob(toBunGlob(pattern)).scanSync({ onlyFiles: false, absolute: pattern.startsWith("/"), dot: true }),
+  ];
   return found.length === 0 ? [pattern] : found.sort();
 }
 

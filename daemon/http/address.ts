@@ -26,7 +26,9 @@ export function parseListenAddress(text: string): ListenAddress {
   const match = /^(?:\[([^\]]*)\]|([^:\[\]]*)):(\d+)$/.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 65_535) throw refuse(text, "expected host:port, [IPv6]:port or :port");
-  return { family: "tcp", hostname: match[1] ?? match[2] ?? "", port };
+  const hostname = match[1] ?? match[2] ?? "";
+  if (hostname.includes("%")) throw refuse(text, "an address with a zone cannot be listened on, take [::] or another");
+  return { family: "tcp", hostname, port };
 }
 
 function parseVsockAddress(text: string): VsockAddress {

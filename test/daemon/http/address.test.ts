@@ -22,6 +22,10 @@ test.each(["9100", "::1:9100", ":65536", ":http", "vsock://9100", "vsock://host:
   },
 );
 
+test("an address with a zone is refused", () => {
+  expect(() => parseListenAddress("[fe80::1%eth0]:9100")).toThrow("an address with a zone cannot be listened on");
+});
+
 describe("a socket that somebody else opened", () => {
   test("is called by its address", () => {
     using workspace = createWorkspace();
