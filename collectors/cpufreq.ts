@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { defineCollector, type Labels, type MetricFamily, NoDataError } from "./collector.ts";
 import { createFamilySet, type FamilyHead, type FamilySet, gauge } from "./families.ts";
 import type { Host } from "./host.ts";
-import { listIfPresent, parseDecimal, readAttribute, readNumber } from "./read.ts";
+import { listAttributes, listIfPresent, parseDecimal, readAttribute, readNumber } from "./read.ts";
 import { rememberLatest } from "./remember.ts";
 
 /** Frequencies by attribute of /sys/devices/system/cpu/cpu*\/cpufreq, all in kHz. */
@@ -80,16 +80,14 @@ function createLayoutReader(): (host: Host) => Layout {
     const folder = `${host.sysPath}/devices/system/cpu`;
     const entries = listIfPresent(folder);
     const offline = readAttribute(host, `${folder}/offline`) ?? "";
-    const cpusText = [...entries, offline].join("\n");
-    const cpus = latestCpus(cpusText, () => listCpus(folder, entries, parseCpuList(offline)));
+    const cpus = latestCpus([...entries, offline], () => listCpus(folder, entries, parseCpuList(offline)));
     // One driver serves all CPUs, so all have the attributes and the choice of governors of the first.
     const first = cpus[0]?.path ?? "";
-    const present = listIfPresent(first);
+    const present = listAttributes(first);
     const available = present.includes("scaling_governor")
       ? (readAttribute(host, `${first}/scaling_available_governors`) ?? "")
       : "";
-    const layoutText = [cpusText, ...present, available].join("\n");
-    return latestLayout(layoutText, () => layOut(cpus, new Set(present), available));
+    return latestLayout([cpus, present, available], () => layOut(cpus, new Set(present), available));
   };
 }
 

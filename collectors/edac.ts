@@ -2,7 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { defineCollector, type Labels, type MetricFamily } from "./collector.ts";
 import { counter, createFamilySet, type FamilyHead, type FamilySet } from "./families.ts";
 import type { Host } from "./host.ts";
-import { listIfPresent, readAttribute, readNumber } from "./read.ts";
+import { listAttributes, listIfPresent, readAttribute, readNumber } from "./read.ts";
 
 const errors = (level: string, where: string): { correctable: FamilyHead; uncorrectable: FamilyHead } => ({
   correctable: counter(`node_edac_${level}correctable_errors_total`, `Total correctable memory errors${where}.`),
@@ -30,7 +30,7 @@ function collectControllers(host: Host): MetricFamily[] {
     const path = `${folder}/${entry}`;
     addPair(host, families, ofController, { controller }, `${path}/`, "count");
     addPair(host, families, ofCsrow, { controller, csrow: "unknown" }, `${path}/`, "noinfo_count");
-    for (const name of listIfPresent(path)) {
+    for (const name of listAttributes(path)) {
       const csrow = /^csrow(\d+)$/.exec(name)?.[1];
       if (csrow !== undefined) addCsrow(host, families, { controller, csrow }, `${path}/${name}`);
     }
@@ -40,7 +40,7 @@ function collectControllers(host: Host): MetricFamily[] {
 
 function addCsrow(host: Host, families: FamilySet, labels: Labels, path: string): void {
   addPair(host, families, ofCsrow, labels, `${path}/`, "count");
-  for (const name of listIfPresent(path)) {
+  for (const name of listAttributes(path)) {
     const channel = /^ch(\d+)_ce_count$/.exec(name)?.[1];
     if (channel === undefined) continue;
     const dimmLabel = toDimmLabel(readAttribute(host, `${path}/ch${channel}_dimm_label`));

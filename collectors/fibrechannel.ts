@@ -2,7 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { defineCollector, type MetricFamily } from "./collector.ts";
 import { counter, createFamilySet, type FamilyHead, type FamilySet, gauge } from "./families.ts";
 import type { Host } from "./host.ts";
-import { detectPath, listIfPresent, readAttribute, readNumber } from "./read.ts";
+import { detectPath, listAttributes, listIfPresent, readAttribute, readNumber } from "./read.ts";
 
 const info = gauge("node_fibrechannel_info", "Non-numeric data from /sys/class/fc_host/<host>, value is always 1.");
 
@@ -65,7 +65,7 @@ function addPort(host: Host, families: FamilySet, port: string, path: string): v
   }
   families.add(info, labels, 1);
   // A disabled port has no statistics, or only some.
-  for (const name of listIfPresent(`${path}/statistics`)) {
+  for (const name of listAttributes(`${path}/statistics`)) {
     const family = statistics[name];
     if (family === undefined) continue;
     const value = readNumber(host, `${path}/statistics/${name}`);

@@ -2,7 +2,7 @@ import { realpathSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { Host } from "./host.ts";
 import { cleanName } from "./hwmon-sensors.ts";
-import { isErrno, listIfPresent, readAttribute } from "./read.ts";
+import { isErrno, listAttributes, listIfPresent, readAttribute } from "./read.ts";
 
 export interface Chip {
   /** The `chip` label: unique, and the same after the next boot where the bus allows it. */
@@ -10,6 +10,8 @@ export interface Chip {
   /** What the driver calls itself; several chips may share it. */
   readonly chipName: string | undefined;
   readonly path: string;
+  /** The names in its folder. */
+  readonly attributes: readonly string[];
 }
 
 /**
@@ -20,16 +22,18 @@ export function listChips(host: Host): Chip[] {
   const folder = `${host.sysPath}/class/hwmon`;
   const found = listIfPresent(folder).flatMap((entry) => {
     const path = `${folder}/${entry}`;
+    const attributes = listAttributes(path);
     const text = readAttribute(host, `${path}/name`)?.trim() ?? "";
-    const base = deviceName(host, path) || cleanName(text) || cleanName(basename(resolve(host, path) ?? ""));
-    return base === "" ? [] : { entry, path, text, base };
+    const device = attributes.includes("device") ? deviceName(host, path) : "";
+    const base = device || cleanName(text) || cleanName(basename(resolve(host, path) ?? ""));
+    return base === "" ? [] : { entry, path, attributes, text, base };
   });
   const bases = countBy(found, ({ base }) => base);
   const names = countBy(found, ({ base, text }) => `${base}\0${text}`);
-  return found.map(({ entry, path, text, base }) => {
+  return found.map(({ entry, path, attributes, text, base }) => {
     const distinct = names.get(`${base}\0${text}`) === 1 ? cleanName(text) : "";
     const suffix = bases.get(base) === 1 ? "" : `_${distinct || cleanName(entry)}`;
-    return { chip: `${base}${suffix}`, chipName: cleanName(text) || undefined, path };
+    return { chip: `${base}${suffix}`, chipName: cleanName(text) || undefined, path, attributes };
   });
 }
 

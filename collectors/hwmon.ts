@@ -4,7 +4,7 @@ import { createDeviceFilter } from "./device-filter.ts";
 import { createFamilySet, type FamilySet, gauge } from "./families.ts";
 import { readFreeText } from "./free-text.ts";
 import type { Host } from "./host.ts";
-import { listChips } from "./hwmon-chips.ts";
+import { type Chip, listChips } from "./hwmon-chips.ts";
 import {
   cleanName,
   describeReading,
@@ -13,7 +13,7 @@ import {
   type Reading,
   type SensorFile,
 } from "./hwmon-sensors.ts";
-import { detectPath, isErrno, listIfPresent, parseDecimal, readIntegerOrText } from "./read.ts";
+import { detectPath, isErrno, listAttributes, parseDecimal, readIntegerOrText } from "./read.ts";
 import { remember, rememberLatest } from "./remember.ts";
 
 const chipNames = gauge("node_hwmon_chip_names", "Annotation metric for human-readable chip names");
@@ -54,10 +54,11 @@ export const hwmon = defineCollector({
       detect: async ({ sysPath }) => detectPath(`${sysPath}/class/hwmon`, "no hardware monitoring"),
       collect: async (host): Promise<MetricFamily[]> => {
         const families = createFamilySet();
-        for (const { chip, chipName, path } of listChips(host)) {
+        for (const each of listChips(host)) {
+          const { chip, chipName } = each;
           if (!keepsChip(chip)) continue;
           if (chipName !== undefined) families.add(chipNames, { chip, chip_name: chipName }, 1);
-          for (const sensor of listSensors(chip, path)) addSensor(host, families, sensor);
+          for (const sensor of listSensors(each)) addSensor(host, families, sensor);
         }
         return families.list();
       },
@@ -77,17 +78,20 @@ interface SensorReading extends Reading {
 }
 
 /** The sensors of a chip, worked out anew when its folder has other names in it. */
-function createSensorLists(keeps: (chip: string, sensor: string) => boolean): (chip: string, path: string) => Sensor[] {
+function createSensorLists(keeps: (chip: string, sensor: string) => boolean): (chip: Chip) => Sensor[] {
   const latestOf = remember((_chip) => rememberLatest<Sensor[]>());
-  return (chip, path) => {
+  return ({ chip, path, attributes }) => {
     // Drivers older than the hwmon class keep their files in the device's folder; what is in both is read there.
-    const folders = [path, `${path}/device`].map((folder) => ({ folder, names: listIfPresent(folder) }));
-    const text = folders.map(({ folder, names }) => [folder, ...names].join("\n")).join("\n");
-    return latestOf(chip)(text, () =>
-      [...groupFiles(folders)]
+    const ofDevice = attributes.includes("device") ? listAttributes(`${path}/device`) : [];
+    return latestOf(chip)([path, attributes, ofDevice], () => {
+      const folders = [
+        { folder: path, names: attributes },
+        { folder: `${path}/device`, names: ofDevice },
+      ];
+      return [...groupFiles(folders)]
         .filter(([sensor]) => keeps(chip, sensor))
-        .map(([sensor, files]) => toSensor({ chip, sensor }, files)),
-    );
+        .map(([sensor, files]) => toSensor({ chip, sensor }, files));
+    });
   };
 }
 

@@ -5,7 +5,15 @@ import { createFamilySet, type FamilySet, gauge } from "./families.ts";
 import type { Host } from "./host.ts";
 import { type CounterFile, hardwareCounters, legacyCounters, portCounters } from "./infiniband-counters.ts";
 import { addPortInfo, otherHardwareCounter } from "./infiniband-extras.ts";
-import { detectPath, errnoOf, listIfPresent, parseDecimal, readAttribute, readIntegerOrText } from "./read.ts";
+import {
+  detectPath,
+  errnoOf,
+  listAttributes,
+  listIfPresent,
+  parseDecimal,
+  readAttribute,
+  readIntegerOrText,
+} from "./read.ts";
 import { remember } from "./remember.ts";
 
 const info = gauge("node_infiniband_info", "Non-numeric data from /sys/class/infiniband/<device>, value is always 1.");
@@ -81,14 +89,14 @@ function addDevice(host: Host, families: FamilySet, device: string, path: string
   const read = (attribute: string): string => readAttribute(host, `${path}/${attribute}`)?.trim() ?? "";
   const versions = { board_id: read("board_id"), firmware_version: read("fw_ver"), hca_type: read("hca_type") };
   families.add(info, { device, ...versions }, 1);
-  for (const port of listIfPresent(`${path}/ports`)) {
+  for (const port of listAttributes(`${path}/ports`)) {
     const labels = labelsOf(device)(port);
     const portPath = `${path}/ports/${port}`;
     families.add(state, labels, readState(host, `${portPath}/state`));
     families.add(physicalState, labels, readState(host, `${portPath}/phys_state`));
     families.add(rate, labels, readRate(host, `${portPath}/rate`));
     addPortInfo(host, families, labels, { device: path, port: portPath });
-    for (const entry of listIfPresent(portPath)) {
+    for (const entry of listAttributes(portPath)) {
       if (!Object.hasOwn(folders, entry)) continue;
       const table: Readonly<Record<string, CounterFile>> = folders[entry as keyof typeof folders];
       addCounters({ host, families, labels, table, path: `${portPath}/${entry}`, refusals });
@@ -106,7 +114,7 @@ interface CounterFolder {
 }
 
 function addCounters({ host, families, labels, table, path, refusals }: CounterFolder): void {
-  for (const name of listIfPresent(path)) {
+  for (const name of listAttributes(path)) {
     if (name === "lifespan") {
       const milliseconds = readCounter(host, `${path}/${name}`, refusals);
       families.add(lifespan, labels, milliseconds === undefined ? undefined : milliseconds / 1000);

@@ -1,4 +1,4 @@
-import { statfsSync, statSync } from "node:fs";
+import { readdirSync, statfsSync, statSync } from "node:fs";
 import { watchMounts } from "./mount-changes.ts";
 
 /**
@@ -10,6 +10,11 @@ export interface NamedFolders {
   of(path: string): NamedFolder;
   /** As long as it is the same, a name in a settled local folder, or in one of sysfs, leads to the same file. */
   version(folder: NamedFolder): number;
+  /**
+   * The names in a folder in byte order, the same array as long as they are the same; empty when it is not there. sysfs
+   * does not tell when a name comes, so there a folder that is still the same one is listed once a minute.
+   */
+  list(path: string): readonly string[];
   /** What was seen before counts no longer. Until the first call, a folder is looked at whenever it is asked for. */
   lookAgain(): void;
   /** Forgets those not looked at since. */
@@ -30,6 +35,10 @@ export interface NamedFolder {
   version: number;
   look: number;
   seenAt: number;
+  names: readonly string[];
+  /** The version that has these names for sure; -1 where there is none. */
+  namesVersion: number;
+  listedAt: number;
 }
 
 /** `local`: an ordinary file system, whose folders bear the time of the last change of a name. */
@@ -50,6 +59,7 @@ const kindOfType: ReadonlyMap<number, FilesystemKind> = new Map([
 
 /** The kernel stamps files by a clock of its own that ticks every 1 to 10 ms: two changes may bear the same time. */
 const settledAfterMs = 1000;
+const listAgainAfterMs = 60_000;
 
 export function createNamedFolders(now: () => number): NamedFolders {
   const folders = new Map<string, NamedFolder>();
@@ -87,24 +97,44 @@ export function createNamedFolders(now: () => number): NamedFolders {
     return mounts.changes;
   };
 
+  const at = (path: string): NamedFolder => {
+    const known = folders.get(path);
+    if (known !== undefined) return see(known);
+    const folder: NamedFolder = {
+      ...{ path, kind: "other", device: 0, inode: 0, modifiedMs: 0, changedMs: 0 },
+      ...{ mountChanges: 0, isSettled: false, version: 0, look: -1, seenAt: 0 },
+      ...{ names: [], namesVersion: -1, listedAt: 0 },
+    };
+    folders.set(path, folder);
+    return see(folder);
+  };
+
+  const list = (path: string): readonly string[] => {
+    const folder = at(path);
+    const isThere = folder.inode !== 0;
+    const isDue = folder.kind !== "local" && folder.seenAt - folder.listedAt >= listAgainAfterMs;
+    if (isThere && folder.namesVersion === folder.version && !isDue) return folder.names;
+    const names = isThere ? readdirSync(path).sort() : [];
+    if (!isSame(names, folder.names)) folder.names = names;
+    folder.namesVersion =
+      folder.kind === "sysfs" || (folder.kind === "local" && folder.isSettled) ? folder.version : -1;
+    folder.listedAt = folder.seenAt;
+    return folder.names;
+  };
+
   return {
-    of: (filePath) => {
-      const path = filePath.slice(0, filePath.lastIndexOf("/")) || "/";
-      const known = folders.get(path);
-      if (known !== undefined) return see(known);
-      const folder: NamedFolder = {
-        ...{ path, kind: "other", device: 0, inode: 0, modifiedMs: 0, changedMs: 0 },
-        ...{ mountChanges: 0, isSettled: false, version: 0, look: -1, seenAt: 0 },
-      };
-      folders.set(path, folder);
-      return see(folder);
-    },
+    of: (filePath) => at(filePath.slice(0, filePath.lastIndexOf("/")) || "/"),
+    list,
     version: (folder) => see(folder).version,
     lookAgain: () => void look++,
     sweep: (since) => {
       for (const [path, { seenAt }] of folders) if (seenAt < since) folders.delete(path);
     },
   };
+}
+
+function isSame(names: readonly string[], before: readonly string[]): boolean {
+  return names.length === before.length && names.every((name, index) => name === before[index]);
 }
 
 function kindOf(path: string): FilesystemKind {

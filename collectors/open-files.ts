@@ -11,6 +11,8 @@ export interface OpenFiles {
   read(path: string): string;
   /** The number, where the file holds a decimal integer and nothing else, as most of sysfs does; its text otherwise. */
   readIntegerOrText(path: string): number | string;
+  /** The names in a folder, as NamedFolders gives them. */
+  list(path: string): readonly string[];
   /**
    * The readings from here on are a new round: where their names lead is looked up again, once for all the files of a
    * folder. Without rounds it is looked up for each reading.
@@ -127,6 +129,7 @@ export function createOpenFiles(options: { limit?: number; now?: () => number } 
       const length = fill(path);
       return toInteger(length) ?? toText(length);
     },
+    list: folders.list,
     beginRound,
     size: () => open.size,
   };

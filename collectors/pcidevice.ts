@@ -4,7 +4,7 @@ import { defineCollector, type Labels, type MetricFamily } from "./collector.ts"
 import { createFamilySet, type FamilyHead, type FamilySet, gauge } from "./families.ts";
 import type { Host } from "./host.ts";
 import { type PciNames, readPciNames } from "./pci-names.ts";
-import { detectPath, listIfPresent, parseDecimal, readAttribute } from "./read.ts";
+import { detectPath, listAttributes, listIfPresent, parseDecimal, readAttribute } from "./read.ts";
 
 const value = (name: string, help: string): FamilyHead => gauge(`node_pcidevice_${name}`, help);
 const info = value("info", "Non-numeric data from /sys/bus/pci/devices/<location>, value is always 1.");
@@ -82,7 +82,7 @@ function addDevice(host: Host, families: FamilySet, slot: string, names: PciName
   const path = `${host.sysPath}/bus/pci/devices/${slot}`;
   const location = parseLocation(slot);
   if (location === undefined) return;
-  const present = new Set(listIfPresent(path));
+  const present = new Set(listAttributes(path));
   const read = (attribute: string): string | undefined =>
     present.has(attribute) ? readAttribute(host, `${path}/${attribute}`)?.trim() : "";
 

@@ -4,7 +4,7 @@ import { createFamilySet, type FamilySet, gauge } from "./families.ts";
 import { readFreeText } from "./free-text.ts";
 import type { Host } from "./host.ts";
 import { compilePattern } from "./pattern.ts";
-import { detectPath, listIfPresent, readNumber } from "./read.ts";
+import { detectPath, listAttributes, listIfPresent, readNumber } from "./read.ts";
 
 const plain = (value: number): number => value;
 /** Microvolts, microwatt-hours and so on, see Documentation/ABI/testing/sysfs-class-power of the kernel. */
@@ -106,7 +106,7 @@ export const powersupplyclass = defineCollector({
 
 function addSupply(host: Host, families: FamilySet, supply: string, path: string): void {
   const labels: Record<string, string> = { power_supply: supply };
-  for (const attribute of listIfPresent(path)) {
+  for (const attribute of listAttributes(path)) {
     const number = numbers.get(attribute);
     if (number !== undefined) {
       const [name, convert] = number;

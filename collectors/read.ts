@@ -88,3 +88,17 @@ export function listIfPresent(path: string): string[] {
     throw error;
   }
 }
+
+/**
+ * Names of the files of one device in byte order, the same array as long as they are the same; empty when the folder is
+ * not there. Drivers make them with the device: one that comes later may be found a minute later, one that goes is not
+ * readable at once.
+ */
+export function listAttributes(path: string): readonly string[] {
+  try {
+    return openFiles.list(path);
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return [];
+    throw error;
+  }
+}

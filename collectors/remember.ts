@@ -14,14 +14,18 @@ export function remember<Value>(make: (key: string) => Value): (key: string) => 
   };
 }
 
-/**
- * What `make` gave for a text, until the text is another: for what is laid out along a listing or a file that seldom
- * changes.
- */
-export function rememberLatest<Value>(): (text: string, make: () => Value) => Value {
-  let latest: { readonly text: string; readonly value: Value } | undefined;
-  return (text, make) => {
-    if (latest?.text !== text) latest = { text, value: make() };
+/** What `make` gave for these parts, until one of them is another: for what follows from listings that seldom change. */
+export function rememberLatest<Value>(): (parts: readonly unknown[], make: () => Value) => Value {
+  let latest: { readonly parts: readonly unknown[]; readonly value: Value } | undefined;
+  return (parts, make) => {
+    const before = latest?.parts;
+    if (
+      latest === undefined ||
+      before?.length !== parts.length ||
+      parts.some((part, index) => part !== before[index])
+    ) {
+      latest = { parts, value: make() };
+    }
     return latest.value;
   };
 }

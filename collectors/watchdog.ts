@@ -2,7 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { defineCollector, type MetricFamily } from "./collector.ts";
 import { createFamilySet, type FamilyHead, type FamilySet, gauge } from "./families.ts";
 import type { Host } from "./host.ts";
-import { detectPath, listIfPresent, readAttribute, readNumber } from "./read.ts";
+import { detectPath, listAttributes, listIfPresent, readAttribute, readNumber } from "./read.ts";
 
 const valueOf = (attribute: string, name = attribute): FamilyHead =>
   gauge(`node_watchdog_${name}`, `Value of /sys/class/watchdog/<watchdog>/${attribute}`);
@@ -36,7 +36,7 @@ export const watchdog = defineCollector({
 });
 
 function addWatchdog(host: Host, families: FamilySet, name: string, path: string): void {
-  const present = new Set(listIfPresent(path));
+  const present = new Set(listAttributes(path));
   for (const [attribute, family] of Object.entries(numbers)) {
     if (present.has(attribute)) families.add(family, { name }, readNumber(host, `${path}/${attribute}`));
   }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -11,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createOpenFiles, type OpenFiles } from "../../collectors/open-files.ts";
 import { lacks } from "../harness/requirements.ts";
 
@@ -152,7 +153,7 @@ describe.each(places)("files held in %s", (place) => {
   beforeAll(async () => {
     mkdirSync(join(place, "many"));
     for (const size of sizes) writeFileSync(join(place, "many", `${size}`), "x".repeat(size));
-    for (const one of cases) one.prepare(rootOf(one));
+    for (const one of cases) for (const part of ["", ", names"]) one.prepare(`${rootOf(one)}${part}`);
     folderOf(join(place, "last"), "");
     // Only what has been left alone for a second is held.
     const files = createOpenFiles();
@@ -179,6 +180,25 @@ describe.each(places)("files held in %s", (place) => {
   });
 
   const sizes = [0, 1, 4095, 4096, 4097, 65_536, 300_000];
+  test.each(cases)("names beside $name, $way", ({ path = "value", change, way, ...one }) => {
+    const root = `${rootOf({ ...one, way })}, names`;
+    const folder = dirname(join(root, path));
+    const files = createOpenFiles();
+    const list = (): readonly string[] => {
+      (ways[way] ?? expect.unreachable())(files);
+      return files.list(folder);
+    };
+    const before = list();
+    expect(before).toEqual(readdirSync(folder).sort());
+    expect(list()).toBe(before);
+    change(root);
+    expect(list()).toEqual(readdirSync(folder).sort());
+    writeFileSync(join(folder, "added"), "");
+    expect(list()).toContain("added");
+    rmSync(folder, { recursive: true });
+    expect(list()).toEqual([]);
+  });
+
   test("files of all sizes are read whole, again and again, while they grow and shrink", () => {
     const files = createOpenFiles();
     const paths = sizes.map((size) => join(place, "many", `${size}`));
@@ -207,8 +227,10 @@ describe.each(places)("files held in %s", (place) => {
     for (let index = 1; index < 300; index++) {
       writeFileSync(join(root, "next"), `${index}`);
       renameSync(join(root, "next"), join(root, "value"));
+      writeFileSync(join(root, `${index}`), "");
       files.beginRound();
       expect(files.read(join(root, "value"))).toBe(`${index}`);
+      expect(files.list(root)).toContain(`${index}`);
       expect(files.size()).toBe(0);
     }
   });

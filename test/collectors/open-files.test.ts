@@ -69,36 +69,41 @@ describe("open files", () => {
     expect(files.size()).toBe(1);
   });
 
-  // Removed devices fail by themselves; a renamed one lives on, and so does a file that was opened under the old name.
-  test.skipIf(needsRoot)("a path under another name is not read through the old descriptor", () => {
+  /** Renames the one network device of a namespace between the two halves of a script; what it prints. */
+  const renameDevice = (before: string, after: string): unknown => {
     const script = `
       import { createOpenFiles } from "${collectors}/open-files.ts";
       import { askNetlink, encodeAttribute, netlinkFamily } from "${collectors}/netlink.ts";
       let time = 0;
       const files = createOpenFiles({ now: () => time });
-      const before = files.read("/mnt/class/net/lo/mtu");
+      const before = ${before};
       const [RTM_SETLINK, IFLA_IFNAME, loopback] = [19, 3, 1];
       const header = Buffer.alloc(16);
       header.writeInt32LE(loopback, 4);
       const payload = Buffer.concat([header, encodeAttribute(IFLA_IFNAME, Buffer.from("other\\0"))]);
       askNetlink({ family: netlinkFamily.route, type: RTM_SETLINK, payload, dump: false });
-      time = 1000;
-      let after = "";
-      try { after = files.read("/mnt/class/net/lo/mtu"); } catch (error) { after = error.code; }
-      console.log(JSON.stringify([before, after, files.read("/mnt/class/net/other/mtu")]));`;
+      const readOrCode = (path) => { try { return files.read(path); } catch (error) { return error.code; } };
+      console.log(JSON.stringify([before, ${after}]));`;
     const shell = 'mount -t sysfs sysfs /mnt && exec "$@"';
-    const child = Bun.spawnSync([
-      "unshare",
-      "--net",
-      "--mount",
-      "sh",
-      "-c",
-      shell,
-      "sh",
-      process.execPath,
-      "-e",
-      script,
-    ]);
-    expect(`${child.stdout}${child.stderr}`.trim()).toBe('["65536\\n","ENOENT","65536\\n"]');
+    const argv = ["unshare", "--net", "--mount", "sh", "-c", shell, "sh", process.execPath, "-e", script];
+    const { stdout, stderr } = Bun.spawnSync(argv);
+    expect(`${stderr}`).toBe("");
+    return JSON.parse(`${stdout}`);
+  };
+
+  // Removed devices fail by themselves; a renamed one lives on, and so does a file that was opened under the old name.
+  test.skipIf(needsRoot)("a path under another name is not read through the old descriptor", () => {
+    const after = 'readOrCode("/mnt/class/net/lo/mtu"), readOrCode("/mnt/class/net/other/mtu")';
+    expect(renameDevice('files.read("/mnt/class/net/lo/mtu")', after)).toEqual(["65536\n", "ENOENT", "65536\n"]);
   });
+
+  test.skipIf(needsRoot)(
+    "the names in a folder of sysfs are not a minute old, those of one that is gone not at all",
+    () => {
+      const list = (path: string): string => `files.list("/mnt/class/net${path}")`;
+      const before = `[${list("")}, ${list("/lo").replace(/$/, '.includes("mtu")')}]`;
+      const after = `${list("/lo")}, (time = 59_000, ${list("")}), (time = 60_000, ${list("")})`;
+      expect(renameDevice(before, after)).toEqual([[["lo"], true], [], ["lo"], ["other"]]);
+    },
+  );
 });
