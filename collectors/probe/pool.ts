@@ -1,5 +1,6 @@
 import { describeError, type Logger } from "../../runtime/log.ts";
 import { createAbandonment, type StuckJob } from "./abandonment.ts";
+import { readBlockedFile } from "./blocked-file.ts";
 import { type Frame, FrameError, type Result } from "./frames.ts";
 import { createJobList, type Job, type JobOutcome, type RunOptions, type TakeOutcome } from "./jobs.ts";
 import { minimalEnvironment, type ProbeProcess, startProbeProcess } from "./process.ts";
@@ -326,8 +327,8 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     }
     const late = [...given.values()].filter(({ deadlineAt, expired }) => deadlineAt <= now && !expired);
     for (const job of late) {
-      if (job === current) jobs.noteTimeout(job);
-      else jobs.expire(job);
+      if (job !== current) jobs.expire(job);
+      else noteLate(worker, job);
     }
     const isSilent = now - worker.heardAt >= patienceMs;
     // Silent without having begun anything: the process itself does not run (stopped, or starved).
@@ -340,6 +341,13 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     } else if (given.size === 0 && now - worker.idleSince >= spareIdleMs && workers.size > 1) {
       retire(worker);
     }
+  };
+
+  /** A job that has said nothing since it began is known by the file that it waits for. */
+  const noteLate = ({ process }: Worker, job: Job): void => {
+    const file = job.step === "begin" ? readBlockedFile(process.pid) : undefined;
+    if (file !== undefined) job.step = `read ${file}`;
+    jobs.noteTimeout(job);
   };
 
   const endFailedStart = (worker: Worker): void => {

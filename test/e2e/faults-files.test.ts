@@ -121,6 +121,7 @@ function testFiles(): void {
 
     const { collectors } = await statusOf(faulty);
     expect(collectors[collector]?.state).toBe("timeout");
+    if (operation === "read") expect(collectors[collector]?.error).toContain(`/${path}`);
     await waitForStuckJobs(faulty, [`collect ${collector}`]);
     const told = faulty.process.lines().filter((line) => line.includes(`"job":"collect ${collector}"`));
     expect(told.filter((line) => stuckLine.test(line))).toHaveLength(1);
