@@ -54,6 +54,9 @@ const handedOnMs = 90_000;
  */
 const absentMs = 60_000;
 
+/** As many as a collector process remembers. */
+const mostSkippedTold = 1000;
+
 export function createSlot({ source, timeoutMs, log, now = () => performance.now() }: SlotOptions): Slot {
   const { name } = source;
   /** Who waits for the reading that is being taken. */
@@ -65,6 +68,7 @@ export function createSlot({ source, timeoutMs, log, now = () => performance.now
   let absentUntil = 0;
   let slowRuns = 0;
   let skipped = 0;
+  const skippedTold = new Set<string>();
 
   const join = (take: TakeReading): void => {
     if (takers === undefined) start([take]);
@@ -82,9 +86,7 @@ export function createSlot({ source, timeoutMs, log, now = () => performance.now
 
   const note = (result: SourceReading, at: number): void => {
     skipped += result.skipped;
-    if (result.skippedNew.length > 0) {
-      log.warn("collector leaves out what it cannot read", { collector: name, skipped: result.skippedNew });
-    }
+    tellSkipped(result.skippedNew);
     absentUntil = result.state === "absent" ? at + absentMs : 0;
     if (result.state === "timeout" && result.notAsked !== true) {
       retryAt = at + Math.min(retryMs.first * 2 ** hangs, retryMs.most);
@@ -96,6 +98,14 @@ export function createSlot({ source, timeoutMs, log, now = () => performance.now
     logChange(last, result);
     last = result;
     lastAt = at;
+  };
+
+  // A collector process tells each once in its life; this collector may have had others before.
+  const tellSkipped = (readings: readonly string[]): void => {
+    const fresh = readings.filter((reading) => !skippedTold.has(reading));
+    if (fresh.length === 0 || skippedTold.size >= mostSkippedTold) return;
+    for (const reading of fresh) skippedTold.add(reading);
+    log.warn("collector leaves out what it cannot read", { collector: name, skipped: fresh });
   };
 
   const noteSpeed = ({ state, durationSeconds: duration_seconds }: SourceReading): void => {

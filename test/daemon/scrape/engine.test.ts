@@ -120,6 +120,18 @@ describe("the scrape engine", () => {
   });
 });
 
+test("what is left out is told once, also when another process tells it again", async () => {
+  const lines: string[] = [];
+  const told = [["/sys/a: EIO"], ["/sys/a: EIO", "/sys/b: EIO"], ["/sys/b: EIO"]];
+  const source: CollectorSource = {
+    name: "x",
+    read: (_, take) => take({ ...reading("ok"), skippedNew: told.shift() ?? [] }),
+  };
+  const slot = createSlot({ source, timeoutMs: 5000, log: createLogger({ write: (line) => void lines.push(line) }) });
+  for (let scrape = 0; scrape < 4; scrape++) await ask(slot.read).reading;
+  expect(lines.map((line) => JSON.parse(line).skipped)).toEqual([["/sys/a: EIO"], ["/sys/b: EIO"]]);
+});
+
 test("what is absent is looked for once a minute", async () => {
   let time = 0;
   const states: SourceReading["state"][] = [];
