@@ -99,52 +99,66 @@ function encodeResults(results: readonly OutgoingResult[]): string {
   return `done ${bytes} ${JSON.stringify(entries)}\n`;
 }
 
+const nothing = Buffer.alloc(0);
+
 /**
  * Takes the chunks of one pipe and returns the frames that are complete; throws FrameError once it makes no sense.
  * Nothing returned or kept points into a chunk, so its buffer may be filled again.
  */
 export function createFrameReader(limits: FrameLimits = defaultFrameLimits): (chunk: Buffer) => Frame[] {
-  let chunks: Buffer[] = [];
-  let length = 0;
-  // Bytes that must be there before another look is worth it, so that a large payload is joined once.
-  let wanted = 1;
+  /** The beginning of a line. */
+  let begun = nothing;
+  let payload: PartialPayload | undefined;
   return (chunk) => {
-    length += chunk.length;
-    if (length < wanted) {
-      chunks.push(Buffer.from(chunk));
-      return [];
+    const frames: Frame[] = [];
+    const buffer = begun.length === 0 ? chunk : Buffer.concat([begun, chunk]);
+    let used = 0;
+    for (;;) {
+      if (payload !== undefined) {
+        used += fill(payload, buffer.subarray(used));
+        if (payload.filled < payload.bytes.length) break;
+        frames.push(toDone(payload));
+        payload = undefined;
+      }
+      const end = buffer.indexOf(newline, used);
+      if ((end < 0 ? buffer.length : end) - used > limits.headerBytes)
+        throw new FrameError("a header line is too long");
+      if (end < 0) break;
+      const line = parseLine(buffer.toString("utf8", used, end));
+      used = end + 1;
+      if (line.event === "other") {
+        frames.push(line.frame);
+        continue;
+      }
+      const { payloadBytes, entries } = line;
+      if (payloadBytes > limits.payloadBytes) throw new FrameError("a payload is too large");
+      payload = { entries, bytes: Buffer.allocUnsafeSlow(payloadBytes), filled: 0 };
     }
-    const buffer = chunks.length === 0 ? chunk : Buffer.concat([...chunks, chunk]);
-    const { frames, used, missing } = splitFrames(buffer, limits);
-    length = buffer.length - used;
-    chunks = length === 0 ? [] : [Buffer.from(buffer.subarray(used))];
-    wanted = length + missing;
+    begun = used === buffer.length ? nothing : Buffer.from(buffer.subarray(used));
     return frames;
   };
 }
 
-function splitFrames(buffer: Buffer, limits: FrameLimits): { frames: Frame[]; used: number; missing: number } {
-  const frames: Frame[] = [];
-  let used = 0;
-  for (;;) {
-    const end = buffer.indexOf(newline, used);
-    if ((end < 0 ? buffer.length : end) - used > limits.headerBytes) throw new FrameError("a header line is too long");
-    if (end < 0) return { frames, used, missing: 1 };
-    const line = parseLine(buffer.toString("utf8", used, end));
-    const next = end + 1 + line.payloadBytes;
-    if (line.payloadBytes > limits.payloadBytes) throw new FrameError("a payload is too large");
-    if (next > buffer.length) return { frames, used, missing: next - buffer.length };
-    frames.push(line.event === "done" ? toDone(line, buffer, end + 1) : line.frame);
-    used = next;
-  }
+/** Of a `done`, as it comes in: what each job's payload is a part of. */
+interface PartialPayload {
+  readonly entries: readonly ResultEntry[];
+  readonly bytes: Buffer;
+  filled: number;
+}
+
+/** How many bytes of `chunk` belong to it. */
+function fill(payload: PartialPayload, chunk: Buffer): number {
+  const taken = chunk.copy(payload.bytes, payload.filled);
+  payload.filled += taken;
+  return taken;
 }
 
 type DoneLine = { readonly event: "done"; readonly payloadBytes: number; readonly entries: readonly ResultEntry[] };
-type OtherLine = { readonly event: "other"; readonly payloadBytes: 0; readonly frame: Frame };
+type OtherLine = { readonly event: "other"; readonly frame: Frame };
 
 function parseLine(line: string): DoneLine | OtherLine {
   const [event, facts] = cut(line);
-  const other = (frame: Frame): OtherLine => ({ event: "other", payloadBytes: 0, frame });
+  const other = (frame: Frame): OtherLine => ({ event: "other", frame });
   switch (event) {
     case "ready":
     case "yield":
@@ -198,16 +212,14 @@ function isEntry(entry: unknown): entry is ResultEntry {
   return typeof header === "string" || (typeof header === "object" && header !== null && isCount(bytes));
 }
 
-function toDone({ entries, payloadBytes }: DoneLine, buffer: Buffer, start: number): Frame {
-  // One copy for all of them: each job's payload is a part of it.
-  const payloads = Buffer.from(buffer.subarray(start, start + payloadBytes));
+function toDone({ entries, bytes }: PartialPayload): Frame {
   let used = 0;
   const results = entries.map((entry): Result => {
     const [id, header, length = 0] = entry;
     if (typeof header === "string") return { id, error: header };
     used += length;
-    return { id, header, payload: payloads.subarray(used - length, used) };
+    return { id, header, payload: bytes.subarray(used - length, used) };
   });
-  if (used !== payloadBytes) throw new FrameError("payloads and their lengths do not agree");
+  if (used !== bytes.length) throw new FrameError("payloads and their lengths do not agree");
   return { event: "done", results };
 }
