@@ -34,12 +34,10 @@ export function joinFamilies(families: readonly MetricFamily[]): Map<string, Met
 function encodeFamily(family: MetricFamily): EncodedFamily {
   const { header, lines, duplicates } = layOutFamily(family);
   let text = header;
-  for (const { opening, sampleIndex } of lines) text += writeLine(opening, family.samples[sampleIndex]?.value);
+  for (const { opening, sampleIndex } of lines) {
+    text += `${opening}${formatValue(family.samples[sampleIndex]?.value ?? Number.NaN)}\n`;
+  }
   return toEncoded(family, text, duplicates);
-}
-
-export function writeLine(opening: string, value = Number.NaN): string {
-  return `${opening}${formatValue(value)}\n`;
 }
 
 export function toEncoded(

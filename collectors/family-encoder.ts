@@ -3,11 +3,10 @@ import {
   compare,
   type EncodedFamily,
   encodeFamilies,
-  type FamilyLayout,
+  formatValue,
   joinFamilies,
   layOutFamily,
   toEncoded,
-  writeLine,
 } from "./exposition.ts";
 
 /**
@@ -65,48 +64,49 @@ interface KnownFamily {
   /** Of each sample of the last call; an array of its own, as a source may fill the same one again. */
   readonly labels: Labels[];
   readonly suffixes: readonly (string | undefined)[];
-  readonly layout: FamilyLayout;
-  /** Of each line of the layout. */
+  /** Of each line, its sample and the value that it was written with. */
+  readonly sampleIndexes: readonly number[];
   readonly values: number[];
-  readonly lines: string[];
+  /** The text in parts: what stands before the first value, that value, what stands up to the next one, … */
+  readonly parts: string[];
+  readonly duplicates: number;
   encoded: EncodedFamily;
 }
 
 function learn(family: MetricFamily): KnownFamily {
   const { samples, ...rest } = family;
   const head = { ...rest, name: copy(family.name), help: copy(family.help) };
-  const { header, lines: layoutLines, duplicates } = layOutFamily(family);
-  const layout = {
-    header: copy(header),
-    lines: layoutLines.map(({ opening, sampleIndex }) => ({ opening: copy(opening), sampleIndex })),
-    duplicates,
-  };
-  const values = layout.lines.map(({ sampleIndex }) => samples[sampleIndex]?.value ?? Number.NaN);
-  const lines = layout.lines.map(({ opening }, index) => writeLine(opening, values[index]));
+  const { header, lines, duplicates } = layOutFamily(family);
+  const values = lines.map(({ sampleIndex }) => samples[sampleIndex]?.value ?? Number.NaN);
+  const parts: string[] = [];
+  for (const [index, { opening }] of lines.entries()) {
+    parts.push(copy(`${index === 0 ? header : "\n"}${opening}`), formatValue(values[index] ?? Number.NaN));
+  }
+  parts.push("\n");
   return {
     head,
     labels: samples.map(({ labels }) => labels),
     suffixes: samples.map(({ suffix }) => suffix),
-    layout,
+    sampleIndexes: lines.map(({ sampleIndex }) => sampleIndex),
     values,
-    lines,
-    encoded: toEncoded(head, layout.header + lines.join(""), duplicates),
+    parts,
+    duplicates,
+    encoded: toEncoded(head, parts.join(""), duplicates),
   };
 }
 
 /** `family` has the same series as before, so that only its values may differ. */
 function update(known: KnownFamily, family: MetricFamily): KnownFamily {
-  const { head, layout, values, lines } = known;
+  const { head, sampleIndexes, values, parts, duplicates } = known;
   let isChanged = false;
-  for (let index = 0; index < layout.lines.length; index++) {
-    const line = layout.lines[index];
-    const value = line === undefined ? undefined : family.samples[line.sampleIndex]?.value;
-    if (line === undefined || value === undefined || Object.is(value, values[index])) continue;
-    values[index] = value;
-    lines[index] = writeLine(line.opening, value);
+  for (let line = 0; line < sampleIndexes.length; line++) {
+    const value = family.samples[sampleIndexes[line] ?? 0]?.value;
+    if (value === undefined || Object.is(value, values[line])) continue;
+    values[line] = value;
+    parts[2 * line + 1] = formatValue(value);
     isChanged = true;
   }
-  if (isChanged) known.encoded = toEncoded(head, layout.header + lines.join(""), layout.duplicates);
+  if (isChanged) known.encoded = toEncoded(head, parts.join(""), duplicates);
   return known;
 }
 

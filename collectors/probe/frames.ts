@@ -38,65 +38,56 @@ export const defaultFrameLimits: FrameLimits = { headerBytes: 1024 * 1024, paylo
 /** Writes a frame. */
 export type FrameWriter = (frame: OutgoingFrame) => void;
 
-const ordinaryBytes = 128 * 1024;
-/** UTF-8 of one UTF-16 unit. */
-const mostBytesPerUnit = 3;
+const ordinaryBytes = 64 * 1024;
+/** A larger buffer is not kept for the next frame. */
+const keptBytes = 1024 * 1024;
 
 /** The frames share one buffer: the `bytes` that `write` gets are valid for the time of the call only. */
 export function createFrameWriter(write: (bytes: Uint8Array, length: number) => void): FrameWriter {
   let buffer = Buffer.allocUnsafeSlow(ordinaryBytes);
-  let used = 0;
-  const makeRoom = (bytes: number): void => {
-    if (used + bytes <= buffer.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(2 * buffer.length, used + bytes));
-    buffer.copy(larger, 0, 0, used);
-    buffer = larger;
-  };
-  const addText = (text: string): void => {
-    makeRoom(text.length * mostBytesPerUnit);
-    used += buffer.write(text, used);
-  };
-  const addPayload = (payload: Uint8Array | string): void => {
-    if (typeof payload === "string") return addText(payload);
-    makeRoom(payload.length);
-    buffer.set(payload, used);
-    used += payload.length;
-  };
   return (frame) => {
-    used = 0;
-    addText(encodeLine(frame));
+    const { line, payloadBytes } = encodeLine(frame);
+    const length = Buffer.byteLength(line) + payloadBytes;
+    if (length > buffer.length) buffer = Buffer.allocUnsafeSlow(Math.ceil(1.25 * length));
+    let used = buffer.write(line);
     if (frame.event === "done") {
-      for (const result of frame.results) if ("payload" in result) addPayload(result.payload);
+      for (const result of frame.results) if ("payload" in result) used += put(buffer, result.payload, used);
     }
-    write(buffer, used);
-    if (buffer.length > ordinaryBytes) buffer = Buffer.allocUnsafeSlow(ordinaryBytes);
+    write(buffer, length);
+    if (buffer.length > keptBytes) buffer = Buffer.allocUnsafeSlow(ordinaryBytes);
   };
+}
+
+function put(buffer: Buffer, payload: Uint8Array | string, offset: number): number {
+  if (typeof payload === "string") return buffer.write(payload, offset);
+  buffer.set(payload, offset);
+  return payload.length;
 }
 
 /** A result in the line of `done`; the payloads follow in the same order. */
 type ResultEntry =
   readonly [id: number, header: FrameHeader, payloadBytes: number] | readonly [id: number, error: string];
 
-function encodeLine(frame: OutgoingFrame): string {
+function encodeLine(frame: OutgoingFrame): { readonly line: string; readonly payloadBytes: number } {
   switch (frame.event) {
     case "step":
-      return `step ${frame.id} ${JSON.stringify(frame.step)}\n`;
+      return { line: `step ${frame.id} ${JSON.stringify(frame.step)}\n`, payloadBytes: 0 };
     case "done":
       return encodeResults(frame.results);
     default:
-      return `${frame.event}\n`;
+      return { line: `${frame.event}\n`, payloadBytes: 0 };
   }
 }
 
-function encodeResults(results: readonly OutgoingResult[]): string {
-  let bytes = 0;
+function encodeResults(results: readonly OutgoingResult[]): { readonly line: string; readonly payloadBytes: number } {
+  let payloadBytes = 0;
   const entries = results.map((result): ResultEntry => {
     if ("error" in result) return [result.id, result.error];
     const length = Buffer.byteLength(result.payload);
-    bytes += length;
+    payloadBytes += length;
     return [result.id, result.header, length];
   });
-  return `done ${bytes} ${JSON.stringify(entries)}\n`;
+  return { line: `done ${payloadBytes} ${JSON.stringify(entries)}\n`, payloadBytes };
 }
 
 const nothing = Buffer.alloc(0);
