@@ -2,7 +2,8 @@ import { releaseResidentCode } from "../runtime/resident-code.ts";
 
 /**
  * JavaScriptCore lets garbage grow in proportion to the machine's memory: tens of megabytes here, which a scrape every
- * 15 seconds would never make it give back. So the heap is collected when a scrape has been answered and nobody waits.
+ * 15 seconds would never make it give back. So the heap is collected when a scrape has been answered and nobody waits, and
+ * with it goes the code that was only used at the start, or for the collection.
  */
 export interface HeapKeeper {
   /** A page has been sent. */
@@ -15,9 +16,8 @@ const quietMs = 250;
 const pagesBetween = { whenQuiet: 60, atMost: 200 };
 /** What it took to start is given back by then, however seldom there is a scrape. */
 const startedMs = 30_000;
-const collectionsPerRelease = 16;
 
-export function createHeapKeeper(collect: () => void = createCollector()): HeapKeeper {
+export function createHeapKeeper(collect: () => void = collectGarbage): HeapKeeper {
   let pages = 0;
   let timer: Timer | undefined;
   const collectNow = (): void => {
@@ -43,10 +43,7 @@ export function createHeapKeeper(collect: () => void = createCollector()): HeapK
   };
 }
 
-function createCollector(): () => void {
-  let collections = 0;
-  return () => {
-    Bun.gc(true);
-    if (collections++ % collectionsPerRelease === 0) releaseResidentCode();
-  };
+function collectGarbage(): void {
+  Bun.gc(true);
+  releaseResidentCode();
 }
