@@ -1,10 +1,11 @@
 import { Type } from "@sinclair/typebox";
 import { defineCollector, type Labels } from "./collector.ts";
 import { createDeviceFilter, deprecatedPattern, pickRenamed } from "./device-filter.ts";
-import { createFamilySet, type FamilySet } from "./families.ts";
+import { counter, createFamilySet, type FamilyHead, type FamilySet, gauge } from "./families.ts";
 import { parseNumber, splitFields, splitLines } from "./fields.ts";
 import type { Host } from "./host.ts";
 import { readAttribute, readText } from "./read.ts";
+import { remember, rememberLatest } from "./remember.ts";
 
 const defaultExclude = String.raw`^(z?ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\d+n\d+p)\d+$`;
 
@@ -33,11 +34,16 @@ export const diskstats = defineCollector({
     const names = { flag: "collector.diskstats.device-exclude", older: "collector.diskstats.ignored-devices" };
     const exclude = pickRenamed(device_exclude, ignored_devices, { ...names, defaultValue: defaultExclude });
     const keep = createDeviceFilter({ flag: "collector.diskstats.device", include, exclude, defaultExclude });
+    const describe = createDescriber();
     return {
       collect: async (host) => {
         const out = createFamilySet();
         for (const disk of parseDiskstats(readText(`${host.procPath}/diskstats`), host)) {
-          if (keep(disk.device)) addDisk(out, disk, host);
+          if (!keep(disk.device)) continue;
+          addCounts(out, disk);
+          const { infos, udev } = describe(disk, host);
+          for (const { family, labels } of infos) out.add(family, labels, 1);
+          if (udev.get("ID_ATA")) addAta(out, { device: disk.device, udev, host });
         }
         return out.list();
       },
@@ -71,67 +77,95 @@ export function parseDiskstats(text: string, host: Pick<Host, "skipped">): Disk[
 const sectorBytes = 512;
 const secondsPerTick = 1 / 1000;
 
-/** Name, help and factor, in the order of /proc/diskstats. */
-const statistics: readonly (readonly [name: string, help: string, factor: number])[] = [
-  ["reads_completed_total", "The total number of reads completed successfully.", 1],
-  ["reads_merged_total", "The total number of reads merged.", 1],
-  ["read_bytes_total", "The total number of bytes read successfully.", sectorBytes],
-  ["read_time_seconds_total", "The total number of seconds spent by all reads.", secondsPerTick],
-  ["writes_completed_total", "The total number of writes completed successfully.", 1],
-  ["writes_merged_total", "The number of writes merged.", 1],
-  ["written_bytes_total", "The total number of bytes written successfully.", sectorBytes],
-  ["write_time_seconds_total", "This is the total number of seconds spent by all writes.", secondsPerTick],
-  ["io_now", "The number of I/Os currently in progress.", 1],
-  ["io_time_seconds_total", "Total seconds spent doing I/Os.", secondsPerTick],
-  ["io_time_weighted_seconds_total", "The weighted # of seconds spent doing I/Os.", secondsPerTick],
-  ["discards_completed_total", "The total number of discards completed successfully.", 1],
-  ["discards_merged_total", "The total number of discards merged.", 1],
-  ["discarded_sectors_total", "The total number of sectors discarded successfully.", 1],
-  ["discard_time_seconds_total", "This is the total number of seconds spent by all discards.", secondsPerTick],
-  ["flush_requests_total", "The total number of flush requests completed successfully", 1],
-  [
+const statistic = (name: string, help: string, factor = 1): { family: FamilyHead; factor: number } => ({
+  family: (name === "io_now" ? gauge : counter)(`node_disk_${name}`, help),
+  factor,
+});
+
+/** In the order of /proc/diskstats. */
+const statistics = [
+  statistic("reads_completed_total", "The total number of reads completed successfully."),
+  statistic("reads_merged_total", "The total number of reads merged."),
+  statistic("read_bytes_total", "The total number of bytes read successfully.", sectorBytes),
+  statistic("read_time_seconds_total", "The total number of seconds spent by all reads.", secondsPerTick),
+  statistic("writes_completed_total", "The total number of writes completed successfully."),
+  statistic("writes_merged_total", "The number of writes merged."),
+  statistic("written_bytes_total", "The total number of bytes written successfully.", sectorBytes),
+  statistic("write_time_seconds_total", "This is the total number of seconds spent by all writes.", secondsPerTick),
+  statistic("io_now", "The number of I/Os currently in progress."),
+  statistic("io_time_seconds_total", "Total seconds spent doing I/Os.", secondsPerTick),
+  statistic("io_time_weighted_seconds_total", "The weighted # of seconds spent doing I/Os.", secondsPerTick),
+  statistic("discards_completed_total", "The total number of discards completed successfully."),
+  statistic("discards_merged_total", "The total number of discards merged."),
+  statistic("discarded_sectors_total", "The total number of sectors discarded successfully."),
+  statistic("discard_time_seconds_total", "This is the total number of seconds spent by all discards.", secondsPerTick),
+  statistic("flush_requests_total", "The total number of flush requests completed successfully"),
+  statistic(
     "flush_requests_time_seconds_total",
     "This is the total number of seconds spent by all flush requests.",
     secondsPerTick,
-  ],
+  ),
 ];
 
-function addDisk(out: FamilySet, disk: Disk, host: Host): void {
-  const { device, major, minor, counts } = disk;
-  for (const [index, [name, help, factor]] of statistics.entries()) {
-    const count = counts[index];
-    if (count === undefined) break;
-    out[name === "io_now" ? "gauge" : "counter"](`node_disk_${name}`, help, count * factor, { device });
+const labelsOf = remember((device) => ({ device }));
+
+function addCounts(out: FamilySet, { device, counts }: Disk): void {
+  const labels = labelsOf(device);
+  for (let index = 0; index < counts.length; index++) {
+    const known = statistics[index];
+    if (known !== undefined) out.add(known.family, labels, (counts[index] ?? 0) * known.factor);
   }
-  const udev = parseUdev(readAttribute(host, `${host.udevDataPath}/b${major}:${minor}`) ?? "");
-  const rotational = readAttribute(host, `${host.sysPath}/block/${device}/queue/rotational`) === "1" ? "1" : "0";
-  out.gauge("node_disk_info", "Info of /sys/block/<block_device>.", 1, {
-    ...{ device, major, minor, rotational },
-    path: udev.get("ID_PATH") ?? "",
-    wwn: udev.get("ID_WWN") ?? "",
-    model: udev.get("ID_MODEL") ?? "",
-    // The number printed on the disk where SCSI tells it; virtio has only the last.
-    serial: udev.get("SCSI_IDENT_SERIAL") || udev.get("ID_SERIAL_SHORT") || udev.get("ID_SERIAL") || "",
-    revision: udev.get("ID_REVISION") ?? "",
-  });
-  addUdevInfo(out, device, udev);
-  if (udev.get("ID_ATA")) addAta(out, { device, udev, host });
 }
 
-function addUdevInfo(out: FamilySet, device: string, udev: ReadonlyMap<string, string>): void {
+const diskInfo = gauge("node_disk_info", "Info of /sys/block/<block_device>.");
+const filesystemInfo = gauge("node_disk_filesystem_info", "Info about disk filesystem.");
+const mapperInfo = gauge("node_disk_device_mapper_info", "Info about disk device mapper.");
+
+interface Description {
+  readonly infos: readonly { readonly family: FamilyHead; readonly labels: Labels }[];
+  readonly udev: ReadonlyMap<string, string>;
+}
+
+/** What is known of a disk beside its counts, which seldom changes. */
+function createDescriber(): (disk: Disk, host: Host) => Description {
+  const latestOf = remember((_device) => rememberLatest<Description>());
+  return (disk, host) => {
+    const { device, major, minor } = disk;
+    const text = readAttribute(host, `${host.udevDataPath}/b${major}:${minor}`) ?? "";
+    const rotational = readAttribute(host, `${host.sysPath}/block/${device}/queue/rotational`) === "1" ? "1" : "0";
+    return latestOf(device)([major, minor, rotational, text], () => {
+      const udev = parseUdev(text);
+      return { infos: toInfos(disk, rotational, udev), udev };
+    });
+  };
+}
+
+function toInfos(
+  { device, major, minor }: Disk,
+  rotational: string,
+  udev: ReadonlyMap<string, string>,
+): Description["infos"] {
   const pick = (names: Readonly<Record<string, string>>): Labels =>
     Object.fromEntries(Object.entries(names).map(([label, property]) => [label, udev.get(property) ?? ""]));
+  const disk = {
+    ...{ device, major, minor, rotational },
+    ...pick({ path: "ID_PATH", wwn: "ID_WWN", model: "ID_MODEL", revision: "ID_REVISION" }),
+    // The number printed on the disk where SCSI tells it; virtio has only the last.
+    serial: udev.get("SCSI_IDENT_SERIAL") || udev.get("ID_SERIAL_SHORT") || udev.get("ID_SERIAL") || "",
+  };
+  const infos: { family: FamilyHead; labels: Labels }[] = [{ family: diskInfo, labels: disk }];
   if (udev.get("ID_FS_TYPE")) {
     const names = { type: "ID_FS_TYPE", usage: "ID_FS_USAGE", uuid: "ID_FS_UUID", version: "ID_FS_VERSION" };
-    out.gauge("node_disk_filesystem_info", "Info about disk filesystem.", 1, { device, ...pick(names) });
+    infos.push({ family: filesystemInfo, labels: { device, ...pick(names) } });
   }
   if (udev.get("DM_NAME")) {
     const names = {
       ...{ name: "DM_NAME", uuid: "DM_UUID" },
       ...{ vg_name: "DM_VG_NAME", lv_name: "DM_LV_NAME", lv_layer: "DM_LV_LAYER" },
     };
-    out.gauge("node_disk_device_mapper_info", "Info about disk device mapper.", 1, { device, ...pick(names) });
+    infos.push({ family: mapperInfo, labels: { device, ...pick(names) } });
   }
+  return infos;
 }
 
 const ataProperties = [
@@ -151,7 +185,7 @@ function addAta(out: FamilySet, { device, udev, host }: AtaDisk): void {
     const text = udev.get(property);
     if (text === undefined) continue;
     try {
-      out.gauge(name, help, parseNumber(text), { device });
+      out.gauge(name, help, parseNumber(text), labelsOf(device));
     } catch (error) {
       host.skipped(`${property} of ${device}`, error);
     }

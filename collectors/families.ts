@@ -30,12 +30,13 @@ const noLabels: Labels = {};
 
 export function createFamilySet(): FamilySet {
   const byName = new Map<string, FamilyHead & { samples: Sample[] }>();
+  // Series of a family mostly come one after the other.
+  let last: (FamilyHead & { samples: Sample[] }) | undefined;
   const samplesOf = (type: MetricType, name: string, help: string): Sample[] => {
-    const known = byName.get(name);
-    if (known !== undefined) return known.samples;
-    const samples: Sample[] = [];
-    byName.set(name, { name, help, type, samples });
-    return samples;
+    if (last?.name === name) return last.samples;
+    last = byName.get(name);
+    if (last === undefined) byName.set(name, (last = { name, help, type, samples: [] }));
+    return last.samples;
   };
   const adder =
     (type: MetricType): AddSample =>

@@ -77,12 +77,14 @@ interface SensorReading extends Reading {
   readonly isFrequency: boolean;
 }
 
+const noNames: readonly string[] = [];
+
 /** The sensors of a chip, worked out anew when its folder has other names in it. */
 function createSensorLists(keeps: (chip: string, sensor: string) => boolean): (chip: Chip) => Sensor[] {
   const latestOf = remember((_chip) => rememberLatest<Sensor[]>());
   return ({ chip, path, attributes }) => {
     // Drivers older than the hwmon class keep their files in the device's folder; what is in both is read there.
-    const ofDevice = attributes.includes("device") ? listAttributes(`${path}/device`) : [];
+    const ofDevice = attributes.includes("device") ? listAttributes(`${path}/device`) : noNames;
     return latestOf(chip)([path, attributes, ofDevice], () => {
       const folders = [
         { folder: path, names: attributes },

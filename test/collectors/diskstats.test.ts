@@ -1,6 +1,7 @@
+import { Value } from "@sinclair/typebox/value";
 import { describe, expect, test } from "bun:test";
 import { diskstats } from "../../collectors/diskstats.ts";
-import { collectFrom } from "./fixture-host.ts";
+import { collectFrom, createFixture } from "./fixture-host.ts";
 
 const counters = "1 2 3 4 5 6 7 8 9 10 11";
 const disks = {
@@ -30,6 +31,22 @@ const disks = {
 };
 
 describe("diskstats", () => {
+  test("another disk under the same name, and a new file system, are seen at the next collection", async () => {
+    await using fixture = await createFixture(disks);
+    const collector = diskstats.create(Value.Default(diskstats.options, {}) as Parameters<typeof diskstats.create>[0]);
+    const infos = async (): Promise<string> =>
+      (await fixture.collect(collector)).series.filter((line) => /_info.*"sda"|_ata_rot.*"sda"/.test(line)).join("\n");
+    const before = await infos();
+    expect(before).toContain('model="EX=AMPLE",path="",revision="",rotational="1",serial="123"');
+    expect(before).toContain('node_disk_ata_rotation_rate_rpm{device="sda"} 7200');
+    expect(await infos()).toBe(before);
+    await fixture.put({ "run/udev/data/b8:0": "E:ID_MODEL=OTHER\n", "sys/block/sda/queue/rotational": "0\n" });
+    const labels = 'device="sda",major="8",minor="0",model="OTHER",path="",revision="",rotational="0",serial="",wwn=""';
+    expect(await infos()).toBe(`node_disk_info{${labels}} 1`);
+    await fixture.put({ "run/udev/data/b8:0": "E:ID_MODEL=OTHER\nE:ID_FS_TYPE=xfs\n" });
+    expect(await infos()).toContain('node_disk_filesystem_info{device="sda",type="xfs"');
+  });
+
   test("units, and as many series as the kernel prints columns", async () => {
     const { series } = await collectFrom(diskstats, disks);
     const of = (device: string) =>
