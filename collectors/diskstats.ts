@@ -2,8 +2,9 @@ import { Type } from "@sinclair/typebox";
 import { defineCollector, type Labels } from "./collector.ts";
 import { createDeviceFilter, deprecatedPattern, pickRenamed } from "./device-filter.ts";
 import { counter, createFamilySet, type FamilyHead, type FamilySet, gauge } from "./families.ts";
-import { parseNumber, splitFields, splitLines } from "./fields.ts";
+import { parseIntegers, parseNumber, splitFields } from "./fields.ts";
 import type { Host } from "./host.ts";
+import { createNamedLines } from "./named-lines.ts";
 import { readAttribute, readText } from "./read.ts";
 import { remember, rememberLatest } from "./remember.ts";
 
@@ -35,42 +36,49 @@ export const diskstats = defineCollector({
     const exclude = pickRenamed(device_exclude, ignored_devices, { ...names, defaultValue: defaultExclude });
     const keep = createDeviceFilter({ flag: "collector.diskstats.device", include, exclude, defaultExclude });
     const describe = createDescriber();
+    const readDisks = createNamedLines(/^\s*(\d+\s+\d+\s+\S+) /, (name) => {
+      const disk = toDisk(name);
+      return keep(disk.device) ? disk : undefined;
+    });
     return {
       collect: async (host) => {
         const out = createFamilySet();
-        for (const disk of parseDiskstats(readText(`${host.procPath}/diskstats`), host)) {
-          if (!keep(disk.device)) continue;
-          addCounts(out, disk);
+        readDisks(readText(`${host.procPath}/diskstats`), (disk, text) => {
+          const counts = parseCounts(disk, text, host);
+          if (counts === undefined) return;
+          addCounts(out, disk, counts);
           const { infos, udev } = describe(disk, host);
           for (const { family, labels } of infos) out.add(family, labels, 1);
           if (udev.get("ID_ATA")) addAta(out, { device: disk.device, udev, host });
-        }
+        });
         return out.list();
       },
     };
   },
 });
 
-export interface Disk {
+interface Disk {
   readonly major: string;
   readonly minor: string;
   readonly device: string;
-  /** In the kernel's order: 11 since Linux 2.6, 15 since 4.18 (discards), 17 since 5.5 (flushes). */
-  readonly counts: readonly number[];
 }
 
-export function parseDiskstats(text: string, host: Pick<Host, "skipped">): Disk[] {
-  const disks: Disk[] = [];
-  for (const line of splitLines(text)) {
-    const [major = "", minor = "", device = "", ...counts] = splitFields(line);
-    try {
-      if (counts.length < 11) throw new Error("fewer than 14 fields");
-      disks.push({ major, minor, device, counts: counts.slice(0, statistics.length).map(parseNumber) });
-    } catch (error) {
-      host.skipped(`${device} in diskstats`, error);
-    }
+/** Of "8 0 sda". */
+function toDisk(name: string): Disk {
+  const [major = "", minor = "", device = ""] = splitFields(name);
+  return { major, minor, device };
+}
+
+/** In the kernel's order: 11 since Linux 2.6, 15 since 4.18 (discards), 17 since 5.5 (flushes). */
+function parseCounts({ device }: Disk, text: string, host: Pick<Host, "skipped">): readonly number[] | undefined {
+  try {
+    const counts = parseIntegers(` ${text}`, 0) ?? splitFields(text).map(parseNumber);
+    if (counts.length >= 11) return counts;
+    throw new Error("fewer than 14 fields");
+  } catch (error) {
+    host.skipped(`${device} in diskstats`, error);
+    return undefined;
   }
-  return disks;
 }
 
 // Sectors are 512 bytes whatever the device's block size; times are milliseconds.
@@ -109,7 +117,7 @@ const statistics = [
 
 const labelsOf = remember((device) => ({ device }));
 
-function addCounts(out: FamilySet, { device, counts }: Disk): void {
+function addCounts(out: FamilySet, { device }: Disk, counts: readonly number[]): void {
   const labels = labelsOf(device);
   for (let index = 0; index < counts.length; index++) {
     const known = statistics[index];

@@ -11,6 +11,7 @@ const disks = {
     ` 259       0 nvme0n1 ${counters} 12 13 14 15`,
     ` 252       0 dm-0 ${counters}`,
     "   7       0 loop0 1 2 3",
+    "   8      16 sdb 1 2 3",
     `  11       0 sr0 ${counters.replace("2", "two")}`,
     "",
   ].join("\n"),
@@ -73,7 +74,7 @@ describe("diskstats", () => {
   });
 
   test("a line that does not parse costs its device", async () => {
-    expect((await collectFrom(diskstats, disks)).skipped).toEqual(["loop0 in diskstats", "sr0 in diskstats"]);
+    expect((await collectFrom(diskstats, disks)).skipped).toEqual(["sdb in diskstats", "sr0 in diskstats"]);
   });
 
   test.each([
