@@ -1,9 +1,10 @@
 import { describeError, type Logger } from "../../runtime/log.ts";
 import { createAbandonment, type StuckJob } from "./abandonment.ts";
 import { readBlockedFile } from "./blocked-file.ts";
-import { type Frame, FrameError, type Result } from "./frames.ts";
+import { type Child, type ChildNews, give, hasExpired, haveExited, hear, startChild, takeBack } from "./child.ts";
+import { FrameError } from "./frames.ts";
 import { createJobList, type Job, type JobOutcome, type RunOptions, type TakeOutcome } from "./jobs.ts";
-import { minimalEnvironment, type ProbeProcess, startProbeProcess } from "./process.ts";
+import { minimalEnvironment } from "./process.ts";
 import { yieldAfterMs } from "./worker.ts";
 
 /**
@@ -52,28 +53,6 @@ export interface ProbePoolOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-interface Worker {
-  readonly process: ProbeProcess;
-  /** Sent and not answered, in the order in which the child runs them. */
-  readonly given: Map<number, Job>;
-  /** Given to another child meanwhile. */
-  readonly moved: Set<number>;
-  readonly startedAt: number;
-  ready: boolean;
-  /** What the child has begun. */
-  current: Job | undefined;
-  /** Its newest result is of this job. */
-  last: Job | undefined;
-  /** When the child last said anything, or was given its first job. */
-  heardAt: number;
-  /** Passed over: whatever else it had was moved to another child. */
-  silent: boolean;
-  /** Was asked to end, and gets nothing more to do. */
-  ending: boolean;
-  judgedAt: number;
-  idleSince: number;
-}
-
 const startDeadlineMs = 10_000;
 /**
  * A child that needs more than this to start says that the machine is slow: a fresh one would not be sooner done with the
@@ -91,7 +70,7 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
   const { name: pool, log, maxAbandoned = 24, maxProcesses = 16 } = options;
   const silenceMs = Math.max(options.silenceMs ?? 300, 2 * yieldAfterMs);
   const environment = options.environment ?? minimalEnvironment();
-  const workers = new Set<Worker>();
+  const children = new Set<Child>();
   const abandonment = createAbandonment(pool, log);
   const jobs = createJobList(pool, abandonment, log);
   let closed = false;
@@ -122,29 +101,17 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
   /** Gives the waiting jobs to a child that is not silent, or sees to it that there is one. */
   const assign = (): void => {
     if (jobs.hasWaiting() && finishing === undefined) {
-      const available = [...workers].filter(({ ready, silent, ending }) => ready && !silent && !ending);
-      const worker = available.find(({ given }) => given.size === 0) ?? available[0];
-      const starting = [...workers].some(({ ready }) => !ready);
-      if (worker !== undefined) send(worker, jobs.takeWaiting());
+      const available = [...children].filter(({ ready, silent, ending }) => ready && !silent && !ending);
+      const child = available.find(({ given }) => given.size === 0) ?? available[0];
+      const starting = [...children].some(({ ready }) => !ready);
+      if (child !== undefined) give(child, jobs.takeWaiting());
       // With every child silent and no more allowed, jobs wait for one of them or for their deadline.
-      else if (!starting && workers.size < maxProcesses) startWorker();
+      else if (!starting && children.size < maxProcesses) startOne();
     }
     schedule();
   };
 
-  const send = (worker: Worker, batch: readonly Job[]): void => {
-    const now = performance.now();
-    worker.heardAt = now;
-    for (const job of batch) worker.given.set(job.id, job);
-    worker.process.send(
-      batch.map(({ id, name, params, deadlineAt, suspect }) => {
-        const request = { id, job: name, params, deadlineMs: Math.round(deadlineAt - now) };
-        return suspect ? { ...request, suspect } : request;
-      }),
-    );
-  };
-
-  const startWorker = (): void => {
+  const startOne = (): void => {
     const now = performance.now();
     const abandoned = abandonment.count();
     if (abandoned >= maxAbandoned) {
@@ -153,7 +120,7 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
       jobs.failWaiting("probe processes end as soon as they are started; the next try is due shortly");
     } else {
       try {
-        workers.add(spawnWorker(now));
+        children.add(spawn());
       } catch (error) {
         backOff();
         jobs.failWaiting(`cannot start a probe process: ${String(describeError(error))}`);
@@ -161,27 +128,12 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     }
   };
 
-  const spawnWorker = (now: number): Worker => {
-    const process = startProbeProcess(options.command, environment, {
-      onReadable: () => receive(worker),
-      onExit: (reason) => onExit(worker, reason),
-    });
-    const worker: Worker = {
-      process,
-      given: new Map(),
-      moved: new Set(),
-      startedAt: now,
-      ready: false,
-      current: undefined,
-      last: undefined,
-      heardAt: now,
-      silent: false,
-      ending: false,
-      judgedAt: now,
-      idleSince: now,
-    };
-    process.send([{ setup: options.setup }]);
-    return worker;
+  const spawn = (): Child => {
+    const child = startChild(
+      { command: options.command, environment, setup: options.setup },
+      { onReadable: () => receive(child), onExit: (reason) => onExit(child, reason) },
+    );
+    return child;
   };
 
   const backOff = (): void => {
@@ -189,178 +141,122 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     startFailures++;
   };
 
-  const receive = (worker: Worker): void => {
-    if (!workers.has(worker)) return;
-    // Before the pipe is read: a job whose answer is in it is not taken for one that still runs.
-    noteBegun(worker, worker.given.get(worker.process.begun()));
+  const receive = (child: Child): void => {
+    if (!children.has(child)) return;
     try {
-      for (const frame of worker.process.drain()) onFrame(worker, frame);
+      hear(child, news);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
-      log.error("probe process sends what is no answer and is ended", { pool, job: worker.current?.name, error });
-      discard(worker, { status: "failed", error: `unreadable answer of the probe process: ${error.message}` });
+      log.error("probe process sends what is no answer and is ended", { pool, job: child.current?.name, error });
+      discard(child, { status: "failed", error: `unreadable answer of the probe process: ${error.message}` });
     }
     if (jobs.hasWaiting()) assign();
-    else if (worker.given.size === 0) schedule();
+    else if (child.given.size === 0) schedule();
   };
 
-  const noteBegun = (worker: Worker, job: Job | undefined): void => {
-    if (job === undefined || job === worker.current) return;
-    worker.current = job;
-    worker.heardAt = performance.now();
-    job.step = "begin";
-  };
-
-  const onFrame = (worker: Worker, frame: Frame): void => {
-    worker.heardAt = performance.now();
-    if (frame.event === "ready") {
-      worker.ready = true;
-      const slownessMs = Math.max(0, worker.heardAt - worker.startedAt - ordinaryStartMs);
+  const news: ChildNews = {
+    ready: ({ heardAt, startedAt }) => {
+      const slownessMs = Math.max(0, heardAt - startedAt - ordinaryStartMs);
       patienceMs = silenceMs + Math.min(slownessMs, mostPatienceMs);
       startFailures = 0;
-      return;
-    }
-    if (frame.event === "yield") {
-      // It finds that there is nothing more to come.
-      if (worker.ending) return;
-      // After a slow job. The child has forgotten what it was sent; what was not moved meanwhile is sent again.
-      worker.moved.clear();
-      if (worker.last !== undefined) jobs.suspect(worker.last);
-      worker.process.send([{ resume: true }]);
-      if (worker.given.size > 0) send(worker, [...worker.given.values()]);
-      return;
-    }
-    if (frame.event === "done") {
-      worker.silent = false;
-      worker.idleSince = worker.heardAt;
-      for (const result of frame.results) finish(worker, result);
-      return;
-    }
-    const job = worker.given.get(frame.id);
-    if (job === undefined) throw new FrameError("a step of a job that it was not given");
-    noteBegun(worker, job);
-    job.step = frame.step;
-    job.onStep?.(job.step);
+    },
+    answered: jobs.finish,
+    wasSlow: jobs.suspect,
   };
 
-  const finish = (worker: Worker, result: Result): void => {
-    const job = worker.given.get(result.id);
-    if (job !== undefined) {
-      worker.given.delete(job.id);
-      worker.last = job;
-      if (worker.current === job) worker.current = undefined;
-      jobs.finish(job, toOutcome(result));
-    } else if (!worker.moved.delete(result.id)) {
-      throw new FrameError("a result of a job that it was not given");
-    }
-  };
-
-  const onExit = (worker: Worker, reason: string): void => {
-    abandonment.reaped(worker.process.pid);
+  const onExit = (child: Child, reason: string): void => {
+    abandonment.reaped(child.process.pid);
     // It may have answered before it ended.
-    receive(worker);
-    if (workers.delete(worker)) bury(worker, reason);
+    receive(child);
+    if (children.delete(child)) bury(child, reason);
     assign();
   };
 
-  const isAsked = ({ ending }: Worker, reason: string): boolean => ending && reason === "exit code 0";
+  const isAsked = ({ ending }: Child, reason: string): boolean => ending && reason === "exit code 0";
 
-  const bury = (worker: Worker, reason: string): void => {
-    const { current, process, ready } = worker;
+  const bury = (child: Child, reason: string): void => {
+    const { current, process, ready } = child;
     process.close();
-    if (isAsked(worker, reason)) return release(worker, stopped);
+    if (isAsked(child, reason)) return release(child, stopped);
     const stderr = process.lastWords();
     log.warn("probe process ended", { pool, reason, job: current?.name, step: current?.step, stderr });
-    release(worker, { status: "failed", error: `its process ended with ${reason}` });
+    release(child, { status: "failed", error: `its process ended with ${reason}` });
     if (ready) return;
     backOff();
     jobs.failWaiting(`the probe process ended with ${reason} when started: ${stderr}`);
   };
 
   /** What the child has begun ends with `outcome`; the rest of its jobs wait for another child. */
-  const release = (worker: Worker, outcome: JobOutcome): void => {
-    if (worker.current !== undefined) jobs.settle(worker.current, outcome);
-    if (worker.ending) for (const job of worker.given.values()) jobs.settle(job, stopped);
-    else moveJobs(worker);
-    worker.given.clear();
-  };
-
-  /**
-   * Back to the list with all but the current one. The child runs none of them: it yields after a slow job. Those that
-   * it had done and not told of run a second time elsewhere; what it says about them later is of no interest.
-   */
-  const moveJobs = (worker: Worker): void => {
-    const moved = [...worker.given.values()].filter((job) => job !== worker.current);
-    for (const { id } of moved) {
-      worker.given.delete(id);
-      worker.moved.add(id);
-    }
-    jobs.putBack(moved);
+  const release = (child: Child, outcome: JobOutcome): void => {
+    if (child.current !== undefined) jobs.settle(child.current, outcome);
+    if (child.ending) for (const job of child.given.values()) jobs.settle(job, stopped);
+    else jobs.putBack(takeBack(child));
+    child.given.clear();
   };
 
   /** Kills the child; what it had begun is out of reach until the child is reaped. */
-  const discard = (worker: Worker, outcome: JobOutcome): void => {
-    workers.delete(worker);
-    const { current, process, heardAt } = worker;
+  const discard = (child: Child, outcome: JobOutcome): void => {
+    children.delete(child);
+    const { current, process, heardAt } = child;
     process.kill();
     abandonment.add({ job: current?.name ?? "", step: current?.step ?? "start", pid: process.pid, since: heardAt });
-    release(worker, outcome);
+    release(child, outcome);
   };
 
   const tick = (): void => {
     timer = undefined;
     timerDue = Number.POSITIVE_INFINITY;
     // The truth is in the pipes: a late timer must not judge by what it happens to have read.
-    for (const worker of [...workers]) receive(worker);
+    for (const child of [...children]) receive(child);
     const now = performance.now();
-    for (const worker of [...workers]) judge(worker, now);
+    for (const child of [...children]) judge(child, now);
     jobs.expireWaiting(now);
     assign();
   };
 
-  const judge = (worker: Worker, now: number): void => {
-    const { current, given } = worker;
-    worker.judgedAt = now;
-    if (!worker.ready) {
-      if (now - worker.startedAt >= startDeadlineMs) endFailedStart(worker);
+  const judge = (child: Child, now: number): void => {
+    const { current, given } = child;
+    child.judgedAt = now;
+    if (!child.ready) {
+      if (now - child.startedAt >= startDeadlineMs) endFailedStart(child);
       return;
     }
     const late = [...given.values()].filter(({ deadlineAt, expired }) => deadlineAt <= now && !expired);
     for (const job of late) {
       if (job !== current) jobs.expire(job);
-      else noteLate(worker, job);
+      else noteLate(child, job);
     }
-    const isSilent = now - worker.heardAt >= patienceMs;
+    const isSilent = now - child.heardAt >= patienceMs;
     // Silent without having begun anything: the process itself does not run (stopped, or starved).
-    if (current === undefined ? isSilent && hasExpired(worker) : late.includes(current)) {
+    if (current === undefined ? isSilent && hasExpired(child) : late.includes(current)) {
       if (current !== undefined) jobs.suspect(current);
-      discard(worker, { status: "timeout", step: current?.step ?? "", begun: true });
+      discard(child, { status: "timeout", step: current?.step ?? "", begun: true });
     } else if (current !== undefined && isSilent) {
-      worker.silent = true;
-      moveJobs(worker);
-    } else if (given.size === 0 && now - worker.idleSince >= spareIdleMs && workers.size > 1) {
-      retire(worker);
+      child.silent = true;
+      jobs.putBack(takeBack(child));
+    } else if (given.size === 0 && now - child.idleSince >= spareIdleMs && children.size > 1) {
+      retire(child);
     }
   };
 
   /** A job that has said nothing since it began is known by the file that it waits for. */
-  const noteLate = ({ process }: Worker, job: Job): void => {
+  const noteLate = ({ process }: Child, job: Job): void => {
     const file = job.step === "begin" ? readBlockedFile(process.pid) : undefined;
     if (file !== undefined) job.step = `read ${file}`;
     jobs.noteTimeout(job);
   };
 
-  const endFailedStart = (worker: Worker): void => {
+  const endFailedStart = (child: Child): void => {
     log.error("probe process does not start", { pool, seconds: startDeadlineMs / 1000 });
-    discard(worker, stopped);
+    discard(child, stopped);
     backOff();
     jobs.failWaiting(`the probe process does not start within ${startDeadlineMs / 1000} s`);
   };
 
-  const retire = (worker: Worker): void => {
-    workers.delete(worker);
-    worker.process.finish();
-    worker.process.close();
+  const retire = (child: Child): void => {
+    children.delete(child);
+    child.process.finish();
+    child.process.close();
   };
 
   const schedule = (): void => {
@@ -376,12 +272,12 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
 
   const nextDue = (): number => {
     let due = jobs.nextDeadline();
-    for (const worker of workers) {
-      const { given, ready } = worker;
-      if (!ready) due = Math.min(due, worker.startedAt + startDeadlineMs);
+    for (const child of children) {
+      const { given, ready } = child;
+      if (!ready) due = Math.min(due, child.startedAt + startDeadlineMs);
       // Looked at three times as often: what it has begun, or floods us with, stays in the pipe until somebody looks.
-      else if (given.size > 0) due = Math.min(due, Math.max(worker.heardAt, worker.judgedAt) + patienceMs / 3);
-      else if (given.size === 0 && workers.size > 1) due = Math.min(due, worker.idleSince + spareIdleMs);
+      else if (given.size > 0) due = Math.min(due, Math.max(child.heardAt, child.judgedAt) + patienceMs / 3);
+      else if (given.size === 0 && children.size > 1) due = Math.min(due, child.idleSince + spareIdleMs);
       for (const { deadlineAt, expired } of given.values()) if (!expired) due = Math.min(due, deadlineAt);
     }
     return due;
@@ -390,10 +286,10 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
   const close = (): void => {
     closed = true;
     clearTimeout(timer);
-    for (const worker of [...workers]) {
-      workers.delete(worker);
-      worker.process.kill();
-      for (const job of worker.given.values()) jobs.settle(job, stopped);
+    for (const child of [...children]) {
+      children.delete(child);
+      child.process.kill();
+      for (const job of child.given.values()) jobs.settle(job, stopped);
     }
     for (const job of jobs.takeWaiting()) jobs.settle(job, stopped);
     abandonment.close();
@@ -401,14 +297,14 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
 
   const endAll = async (graceMs: number): Promise<void> => {
     jobs.failWaiting(stopped.error);
-    const ending = [...workers];
-    for (const worker of ending) {
-      worker.ending = true;
-      if (!worker.ready) discard(worker, stopped);
-      else worker.process.finish();
+    const ending = [...children];
+    for (const child of ending) {
+      child.ending = true;
+      if (!child.ready) discard(child, stopped);
+      else child.process.finish();
     }
     await haveExited(ending, graceMs);
-    for (const worker of ending) if (workers.has(worker)) discard(worker, stopped);
+    for (const child of ending) if (children.has(child)) discard(child, stopped);
     await haveExited(ending, killedMs);
   };
 
@@ -424,28 +320,12 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     ask,
     run: (name, params, runOptions) => new Promise((resolve) => ask(name, params, runOptions, resolve)),
     start: () => {
-      if (workers.size === 0) startWorker();
+      if (children.size === 0) startOne();
       schedule();
     },
     stuckJobs: abandonment.jobs,
-    processes: () => ({ running: workers.size + abandonment.count(), abandoned: abandonment.count() }),
+    processes: () => ({ running: children.size + abandonment.count(), abandoned: abandonment.count() }),
     close,
     finish: finishAll,
   };
-}
-
-async function haveExited(workers: readonly Worker[], limitMs: number): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, limitMs);
-  await Promise.race([late, Promise.all(workers.map(({ process }) => process.exited))]);
-  clearTimeout(timer);
-}
-
-function hasExpired({ given }: Worker): boolean {
-  return [...given.values()].some(({ expired }) => expired);
-}
-
-function toOutcome(result: Result): JobOutcome {
-  if ("error" in result) return { status: "failed", error: result.error };
-  return { status: "done", header: result.header, payload: result.payload };
 }
