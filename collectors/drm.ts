@@ -2,7 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { defineCollector, type MetricFamily } from "./collector.ts";
 import { createFamilySet, type FamilySet, gauge } from "./families.ts";
 import type { Host } from "./host.ts";
-import { detectPath, listIfPresent, readAttribute, readNumber } from "./read.ts";
+import { listIfPresent, readAttribute, readNumber } from "./read.ts";
 
 const info = gauge("node_drm_card_info", "Card information");
 const readings = {
@@ -26,7 +26,6 @@ export const drm = defineCollector({
   enabledByDefault: false,
   options: Type.Object({}, { additionalProperties: false }),
   create: () => ({
-    detect: async ({ sysPath }) => detectPath(`${sysPath}/class/drm`, "no graphics card"),
     collect: async (host): Promise<MetricFamily[]> => {
       const families = createFamilySet();
       // "card0-HDMI-A-1" is a connector.

@@ -25,6 +25,10 @@ test("drm: AMD cards, what the card has", async () => {
   ]);
 });
 
+test("drm: no graphics card is no failure, for node_exporter says success 1 then too", async () => {
+  expect(await collectFrom(drm, {})).toMatchObject({ state: "ok", series: [] });
+});
+
 test("drm: a reading that fails costs its series", async () => {
   const page = await collectFrom(drm, { ...amd, [`${card}/gpu_busy_percent`]: unreadable });
   expect(page.series).toHaveLength(3);
