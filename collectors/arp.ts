@@ -22,7 +22,7 @@ export const arp = defineCollector({
       device_exclude: Type.String({
         default: "",
         flag: "collector.arp.device-exclude",
-        description: "Regexp of the devices to leave out; excludes device_include.",
+        description: "Regexp of the devices to leave out.",
       }),
       netlink: Type.Boolean({
         default: true,

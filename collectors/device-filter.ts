@@ -6,23 +6,24 @@ export interface DeviceFilterOptions {
   readonly flag: string;
   readonly include: string;
   readonly exclude: string;
-  /** A default exclude pattern gives way to an include pattern; any other one beside it is an error. */
-  readonly defaultExclude?: string;
+  /** Where node_exporter refuses both at once. A default exclude pattern then gives way to an include pattern. */
+  readonly exclusive?: { readonly defaultExclude: string };
 }
 
-/** Says which names to keep: those that `include` finds, or those that `exclude` does not. Empty patterns keep all. */
-export function createDeviceFilter(options: DeviceFilterOptions): (name: string) => boolean {
-  const { flag, include, exclude, defaultExclude } = options;
-  if (include !== "") {
-    if (exclude !== "" && exclude !== defaultExclude) {
-      throw new Error(`--${flag}-include and --${flag}-exclude are mutually exclusive`);
-    }
-    const wanted = compilePattern(include, `--${flag}-include`);
-    return (name) => wanted.test(name);
+/** Says which names to keep: those that `include` finds and `exclude` does not. Empty patterns keep all. */
+export function createDeviceFilter({
+  flag,
+  include,
+  exclude,
+  exclusive,
+}: DeviceFilterOptions): (name: string) => boolean {
+  if (include !== "" && exclude !== "" && exclusive !== undefined) {
+    if (exclude === exclusive.defaultExclude) return createDeviceFilter({ flag, include, exclude: "" });
+    throw new Error(`--${flag}-include and --${flag}-exclude are mutually exclusive`);
   }
-  if (exclude === "") return () => true;
-  const unwanted = compilePattern(exclude, `--${flag}-exclude`);
-  return (name) => !unwanted.test(name);
+  const wanted = compilePattern(include, `--${flag}-include`);
+  const unwanted = exclude === "" ? undefined : compilePattern(exclude, `--${flag}-exclude`);
+  return (name) => wanted.test(name) && unwanted?.test(name) !== true;
 }
 
 /** The option behind a flag that node_exporter renamed: still accepted, with a warning. */

@@ -34,7 +34,12 @@ export const diskstats = defineCollector({
   create: ({ device_include: include, device_exclude, ignored_devices }) => {
     const names = { flag: "collector.diskstats.device-exclude", older: "collector.diskstats.ignored-devices" };
     const exclude = pickRenamed(device_exclude, ignored_devices, { ...names, defaultValue: defaultExclude });
-    const keep = createDeviceFilter({ flag: "collector.diskstats.device", include, exclude, defaultExclude });
+    const keep = createDeviceFilter({
+      flag: "collector.diskstats.device",
+      include,
+      exclude,
+      exclusive: { defaultExclude },
+    });
     const describe = createDescriber();
     const readDisks = createNamedLines(/^\s*(\d+\s+\d+\s+\S+) /, (name) => {
       const disk = toDisk(name);

@@ -38,7 +38,7 @@ export const ethtool = defineCollector({
       device_exclude: Type.String({
         default: "",
         flag: "collector.ethtool.device-exclude",
-        description: "Regular expression of interfaces to leave out; excludes device_include.",
+        description: "Regular expression of interfaces to leave out.",
       }),
       metrics_include: Type.String({
         default: ".*",

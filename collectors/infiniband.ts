@@ -56,7 +56,7 @@ export const infiniband = defineCollector({
       device_exclude: Type.String({
         default: "",
         flag: "collector.infiniband.device-exclude",
-        description: "Regular expression of devices to leave out; excludes device_include.",
+        description: "Regular expression of devices to leave out.",
       }),
     },
     { additionalProperties: false },

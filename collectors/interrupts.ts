@@ -21,7 +21,7 @@ export const interrupts = defineCollector({
       name_exclude: Type.String({
         default: "",
         flag: "collector.interrupts.name-exclude",
-        description: 'Regexp of the interrupts to leave out, as "name;info;devices"; excludes name_include.',
+        description: 'Regexp of the interrupts to leave out, as "name;info;devices".',
       }),
       include_zeros: Type.Boolean({
         default: true,

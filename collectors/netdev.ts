@@ -62,7 +62,12 @@ export const netdev = defineCollector({
       flag: "collector.netdev.device-exclude",
       older: "collector.netdev.device-blacklist",
     });
-    const keep = createDeviceFilter({ flag: "collector.netdev.device", include, exclude });
+    const keep = createDeviceFilter({
+      flag: "collector.netdev.device",
+      include,
+      exclude,
+      exclusive: { defaultExclude: "" },
+    });
     return { collect: async (host) => collect(host, options, keep) };
   },
 });

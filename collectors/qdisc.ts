@@ -39,7 +39,12 @@ export const qdisc = defineCollector({
     const renamed = (end: string) => ({ flag: `collector.qdisc.${end}`, older: `collector.qdisk.${end}` });
     const include = pickRenamed(device_include, qdisk_device_include, renamed("device-include"));
     const exclude = pickRenamed(device_exclude, qdisk_device_exclude, renamed("device-exclude"));
-    const keep = createDeviceFilter({ flag: "collector.qdisc.device", include, exclude });
+    const keep = createDeviceFilter({
+      flag: "collector.qdisc.device",
+      include,
+      exclude,
+      exclusive: { defaultExclude: "" },
+    });
     return {
       collect: async () => {
         const out = createFamilySet();

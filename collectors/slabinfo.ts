@@ -1,9 +1,9 @@
 import { Type } from "@sinclair/typebox";
 import { defineCollector, type MetricFamily } from "./collector.ts";
+import { createDeviceFilter } from "./device-filter.ts";
 import { createFamilySet } from "./families.ts";
 import { parseNumber, splitFields, splitLines } from "./fields.ts";
 import type { Host } from "./host.ts";
-import { compilePattern } from "./pattern.ts";
 import { readText } from "./read.ts";
 
 /** Kernel object caches, slabinfo(5). Only root may read the file. */
@@ -27,9 +27,7 @@ export const slabinfo = defineCollector({
     { additionalProperties: false },
   ),
   create: ({ slabs_include: include, slabs_exclude: exclude }) => {
-    const wanted = compilePattern(include, "--collector.slabinfo.slabs-include");
-    const unwanted = exclude === "" ? undefined : compilePattern(exclude, "--collector.slabinfo.slabs-exclude");
-    const keep = (slab: string): boolean => wanted.test(slab) && unwanted?.test(slab) !== true;
+    const keep = createDeviceFilter({ flag: "collector.slabinfo.slabs", include, exclude });
     return {
       collect: async (host) => parseSlabinfo(readText(`${host.procPath}/slabinfo`), { keep, host }),
     };

@@ -22,13 +22,13 @@ export function createMountFilter(options: FilterOptions): (mountPoint: string, 
       options.ignored_mount_points,
       "mount-points",
     ),
-    defaultExclude: defaultMountPointsExclude,
+    exclusive: { defaultExclude: defaultMountPointsExclude },
   });
   const keepType = createDeviceFilter({
     flag: "collector.filesystem.fs-types",
     include: options.fs_types_include,
     exclude: pickExclude(options.fs_types_exclude, defaultFsTypesExclude, options.ignored_fs_types, "fs-types"),
-    defaultExclude: defaultFsTypesExclude,
+    exclusive: { defaultExclude: defaultFsTypesExclude },
   });
   return (mountPoint, fstype) => keepMountPoint(mountPoint) && keepType(fstype);
 }

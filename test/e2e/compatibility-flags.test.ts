@@ -90,6 +90,7 @@ const accepted: readonly string[] = [
   "--collector.rapl.enable-zone-label --collector.stat.softirq --collector.bcache.priorityStats --collector.arp.netlink",
   "--collector.perf --collector.perf.cpus=0-1 --collector.perf.tracepoint=sched:sched_switch --collector.perf.disable-cache-profilers",
   "--collector.supervisord --collector.supervisord.url=http://localhost:9001/RPC2 --collector.runit.servicedir=/etc/service",
+  "--collector.arp.device-include=^eth --collector.arp.device-exclude=1 --collector.hwmon.sensor-include=. --collector.hwmon.sensor-exclude=x",
   "--collector.processes --collector.tcpstat --collector.interrupts --collector.mountstats --collector.buddyinfo",
   "--collector.wifi --collector.zoneinfo --collector.slabinfo --collector.network_route --collector.meminfo_numa",
   "--collector.filesystem.ignored-mount-points=^/(sys|proc) --collector.filesystem.ignored-fs-types=^tmpfs$",
