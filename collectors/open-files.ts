@@ -4,8 +4,8 @@ import { createNamedFolders, type FilesystemKind, type NamedFolder } from "./nam
 /**
  * Reads files through descriptors that stay open: a reading then costs one or two system calls instead of five. For
  * procfs and sysfs, where the kernel makes the content anew for every read at offset 0, and for recorded trees of them
- * on a local disk. Holding such a file open keeps neither a device nor a module: once its device has gone, a read fails
- * and the file is opened afresh.
+ * on a local disk. Holding a file of sysfs open keeps neither a device nor a module: once its device has gone, a read
+ * fails and the file is opened afresh. An ordinary file system cannot be unmounted while a file of it is held.
  */
 export interface OpenFiles {
   read(path: string): string;
@@ -96,7 +96,7 @@ export function createOpenFiles(options: { limit?: number; now?: () => number } 
     // A process's own files die with it, and there are many.
     if (/\/proc\/\d/.test(path)) return undefined;
     limit ??= defaultLimit();
-    if (open.size >= limit) sweep();
+    sweep();
     if (open.size >= limit) return undefined;
     const folder = folders.of(path);
     const isWorthIt = folder.kind === "local" ? folder.isSettled : folder.kind !== "other";

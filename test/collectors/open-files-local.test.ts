@@ -220,6 +220,16 @@ describe.each(places)("files held in %s", (place) => {
     expect(files.read(join(root, "value"))).toBe("new");
   });
 
+  test("a file that nobody asks for any more is let go", () => {
+    const offset = { ms: 0 };
+    const files = createOpenFiles({ now: () => Date.now() + offset.ms });
+    files.read(join(place, "many", "1"));
+    expect(files.size()).toBe(isLocal ? 1 : 0);
+    offset.ms = 400_000;
+    files.read("/proc/version");
+    expect(files.size()).toBe(1);
+  });
+
   test("where something has just changed nothing is held: the next change may bear the same time", () => {
     const root = join(place, "busy");
     folderOf(root, "0");
