@@ -110,6 +110,8 @@ function noteBegun(child: Child, job: Job | undefined): void {
   if (job === undefined || job === child.current) return;
   child.current = job;
   child.heardAt = performance.now();
+  // Nobody waits for it any more, but it holds the child: it has the time it was given once.
+  if (job.expired) job.deadlineAt = child.heardAt + job.allowedMs;
   job.step = "begin";
 }
 

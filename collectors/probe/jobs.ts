@@ -24,7 +24,9 @@ export interface Job {
   readonly id: number;
   readonly name: string;
   readonly params: unknown;
-  readonly deadlineAt: number;
+  /** From being asked for to the deadline. */
+  readonly allowedMs: number;
+  deadlineAt: number;
   readonly onStep: ((step: string) => void) | undefined;
   /** Who asked for it. */
   readonly takers: TakeOutcome[];
@@ -85,10 +87,11 @@ export function createJobList(pool: string, abandonment: Abandonment, log: Logge
       }
       const stuck = abandonment.find(name);
       if (stuck !== undefined) return take({ status: "stuck", ...stuck });
-      const deadlineAt = performance.now() + deadlineMs;
-      const step = "waiting for a process";
-      const suspect = suspects.has(name);
-      const job = { id: nextId++, name, params, deadlineAt, onStep, takers: [take], step, suspect, expired: false };
+      const job: Job = {
+        ...{ id: nextId++, name, params, onStep, takers: [take] },
+        ...{ allowedMs: deadlineMs, deadlineAt: performance.now() + deadlineMs },
+        ...{ step: "waiting for a process", suspect: suspects.has(name), expired: false },
+      };
       running.set(name, job);
       waiting.push(job);
     },

@@ -228,7 +228,7 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     }
     const isSilent = now - child.heardAt >= patienceMs;
     // Silent without having begun anything: the process itself does not run (stopped, or starved).
-    if (current === undefined ? isSilent && hasExpired(child) : late.includes(current)) {
+    if (current === undefined ? isSilent && hasExpired(child) : current.deadlineAt <= now) {
       if (current !== undefined) jobs.suspect(current);
       discard(child, { status: "timeout", step: current?.step ?? "", begun: true });
     } else if (current !== undefined && isSilent) {

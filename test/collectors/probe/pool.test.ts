@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createBegunJob } from "../../../collectors/probe/begun-job.ts";
 import type { JobOutcome } from "../../../collectors/probe/jobs.ts";
 import { createProbePool, type ProbePool, type ProbePoolOptions } from "../../../collectors/probe/pool.ts";
+import { isErrno } from "../../../collectors/read.ts";
 import { createLogger } from "../../../runtime/log.ts";
 import { waitFor } from "../../harness/wait.ts";
 
@@ -38,6 +39,17 @@ function writeFifo(path: string, text: string): void {
   const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
   writeSync(fd, text);
   closeSync(fd);
+}
+
+/** False while nobody waits for it. */
+function isWritten(fifo: string, text: string): boolean {
+  try {
+    writeFifo(fifo, text);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "ENXIO")) return false;
+    throw error;
+  }
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {
@@ -174,6 +186,22 @@ describe("probe pool", () => {
     expect((await slow).status).toBe("done");
     await pool.run("echo", {}, generous);
     expect(readFileSync(path, "utf8")).toBe("note slow\nnote waiting\n");
+  });
+
+  test("a job that was given up before it began, and then hangs, is ended all the same", async () => {
+    const path = join(folder, "expired-hanging");
+    const fifo = makeFifo("given-up");
+    const pool = openPool({ silenceMs: 2000 });
+    const before = await pidOf(pool);
+    const slow = pool.run("note slow", { path, milliseconds: 1500 }, generous);
+    const late = pool.run("read late", { path: fifo }, { deadlineMs: 500 });
+    expect(await late).toMatchObject({ status: "timeout", begun: false });
+    expect((await slow).status).toBe("done");
+    await until(() => !existsSync(`/proc/${before}`), "its process is gone");
+    // The name is free again.
+    const next = pool.run("read late", { path: fifo }, generous);
+    await until(() => isWritten(fifo, "answer"), "it is run again");
+    expect((await next).status).toBe("done");
   });
 
   test("a job whose killed process is not yet gone is stuck and not started again", async () => {
