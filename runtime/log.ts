@@ -47,13 +47,12 @@ export function createLogger(options: LoggerOptions = {}): Logger {
 /** For tests and for places where a log is optional. */
 export const silentLogger: Logger = createLogger({ write: () => {} });
 
-// A pipe that nobody empties must not stop the daemon: a line that does not fit is lost rather than waited for.
+// A pipe that nobody empties or a full disk must not stop the daemon: a line that cannot be written is lost.
 function writeToStderr(line: string): void {
   try {
     writeSync(2, line);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code !== "EAGAIN" && code !== "EPIPE") throw error;
+    if (!(error instanceof Error && "errno" in error)) throw error;
   }
 }
 
