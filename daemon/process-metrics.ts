@@ -1,4 +1,5 @@
 import { readdirSync, statSync } from "node:fs";
+import { pageSizeBytes } from "../collectors/libc.ts";
 import { readText } from "../collectors/read.ts";
 import type { MetricFamily } from "../collectors/collector.ts";
 import type { PageSource } from "./scrape/reading.ts";
@@ -6,19 +7,22 @@ import type { PageSource } from "./scrape/reading.ts";
 /** The process_* families of every Prometheus client, for this process. /proc/self never blocks. */
 export function createProcessSource(procSelf = "/proc/self"): PageSource {
   const ticksPerSecond = 100; // USER_HZ, the same on every architecture that Linux runs Bun on
+  const pageBytes = pageSizeBytes();
   const limits = readLimits(readText(`${procSelf}/limits`));
   const bootSeconds = Number(/^btime (\d+)/m.exec(readText("/proc/stat"))?.[1] ?? Number.NaN);
   const gauge = toFamily("gauge");
   const counter = toFamily("counter");
   return {
     families: () => {
-      const { userTicks, systemTicks, startTicks, virtualBytes } = readStat(readText(`${procSelf}/stat`));
+      const { userTicks, systemTicks, startTicks, virtualBytes, residentPages } = readStat(
+        readText(`${procSelf}/stat`),
+      );
       const cpuSeconds = (userTicks + systemTicks) / ticksPerSecond;
       return [
         counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", cpuSeconds),
         gauge("process_max_fds", "Maximum number of open file descriptors.", limits.openFiles),
         gauge("process_open_fds", "Number of open file descriptors.", countFiles(`${procSelf}/fd`)),
-        gauge("process_resident_memory_bytes", "Resident memory size in bytes.", process.memoryUsage.rss()),
+        gauge("process_resident_memory_bytes", "Resident memory size in bytes.", residentPages * pageBytes),
         gauge(
           "process_start_time_seconds",
           "Start time of the process since unix epoch in seconds.",
@@ -47,7 +51,9 @@ function countFiles(folder: string): number {
 }
 
 /** proc_pid_stat(5). The name in parentheses may hold spaces and parentheses of its own. */
-function readStat(text: string): Record<"userTicks" | "systemTicks" | "startTicks" | "virtualBytes", number> {
+function readStat(
+  text: string,
+): Record<"userTicks" | "systemTicks" | "startTicks" | "virtualBytes" | "residentPages", number> {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const field = (number: number): number => Number(fields[number - 3]);
   return {
@@ -55,6 +61,7 @@ function readStat(text: string): Record<"userTicks" | "systemTicks" | "startTick
     systemTicks: field(15),
     startTicks: field(22),
     virtualBytes: field(23),
+    residentPages: field(24),
   };
 }
 
