@@ -222,14 +222,13 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
       return;
     }
     const late = [...given.values()].filter(({ deadlineAt, expired }) => deadlineAt <= now && !expired);
-    for (const job of late) {
-      if (job !== current) jobs.expire(job);
-      else noteLate(child, job);
-    }
+    for (const job of late) if (job !== current) jobs.expire(job);
     const isSilent = now - child.heardAt >= patienceMs;
+    // Begun when nobody waited for it any more, it has the time of one that is overtaken.
+    const isTooLate = current !== undefined && (late.includes(current) || (current.expired && isSilent));
     // Silent without having begun anything: the process itself does not run (stopped, or starved).
-    if (current === undefined ? isSilent && hasExpired(child) : current.deadlineAt <= now) {
-      if (current !== undefined) jobs.suspect(current);
+    if (isTooLate || (current === undefined && isSilent && hasExpired(child))) {
+      if (current !== undefined) noteLate(child, current);
       discard(child, { status: "timeout", step: current?.step ?? "", begun: true });
     } else if (current !== undefined && isSilent) {
       child.silent = true;
@@ -244,6 +243,7 @@ export function createProbePool(options: ProbePoolOptions): ProbePool {
     const file = job.step === "begin" ? readBlockedFile(process.pid) : undefined;
     if (file !== undefined) job.step = `read ${file}`;
     jobs.noteTimeout(job);
+    jobs.suspect(job);
   };
 
   const endFailedStart = (child: Child): void => {

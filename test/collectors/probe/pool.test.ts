@@ -204,6 +204,19 @@ describe("probe pool", () => {
     expect((await next).status).toBe("done");
   });
 
+  test("a job that was given up before it began, and then answers, does not cost its process", async () => {
+    const path = join(folder, "expired-answering");
+    const pool = openPool({ silenceMs: 20_000 });
+    const before = await pidOf(pool);
+    const slow = pool.run("note slow", { path, milliseconds: 300 }, generous);
+    const late = pool.run("note late", { path, milliseconds: 1500 }, { deadlineMs: 100 });
+    // At its deadline the process is judged, in the middle of the one before.
+    const last = pool.run("note last", { path, milliseconds: 0 }, { deadlineMs: 1000 });
+    expect((await slow).status).toBe("done");
+    for (const outcome of [late, last]) expect(await outcome).toMatchObject({ status: "timeout", begun: false });
+    expect(await pidOf(pool)).toBe(before);
+  });
+
   test("a job whose killed process is not yet gone is stuck and not started again", async () => {
     const pool = openPool();
     const path = makeFifo("stuck");
