@@ -35,6 +35,7 @@ interface Asked {
 
 function answer(request: Request, { path, query, client, current }: Asked): Response | Promise<Response> {
   if (path === current.telemetryPath) return current.metrics(request, query);
+  if (`${path}/` === current.telemetryPath) return redirect(current.telemetryPath, query);
   switch (path) {
     case "/":
       return new Response(current.statusPage(), { headers: { "content-type": "text/html; charset=utf-8" } });
@@ -63,7 +64,7 @@ function decodePath(path: string): string {
   }
 }
 
-/** Go's router sends "//metrics" to "/metrics". */
+/** Go's router sends "//metrics" to "/metrics", and "/metrics" to "/metrics/" where that is the page. */
 function redirect(path: string, query: string): Response {
   const location = encodeURI(path) + (query === "" ? "" : `?${query}`);
   return new Response(`<a href="${location.replaceAll("&", "&amp;")}">Moved Permanently</a>.\n\n`, {

@@ -74,6 +74,12 @@ test.each([
   expect([response.status, response.headers.get("location")]).toEqual([301, location]);
 });
 
+test("a telemetry path that ends in a slash is found without it", async () => {
+  const slashed = createRoutes(() => ({ ...options, telemetryPath: "/node/" }));
+  const response = await slashed(new Request("http://node/node?a=1"), () => undefined);
+  expect([response.status, response.headers.get("location")]).toEqual([301, "/node/?a=1"]);
+});
+
 test("a broken escape names no page", async () => {
   expect((await handler(new Request("http://node/%zzmetrics"), () => undefined)).status).toBe(404);
 });
