@@ -1,7 +1,7 @@
 import { type Static, type TObject, type TSchema, Type as t } from "@sinclair/typebox";
 import { builtinChecks } from "./builtin/registry.ts";
 
-const prefix = t.String({ pattern: "^/" });
+const prefix = t.String({ pattern: "^/", expects: "a path that begins with /" });
 
 /**
  * What this node lets any policy have, whoever signed it. A policy that asks for more is refused and says so; nothing
@@ -21,7 +21,7 @@ export const CheckLimits = t.Object(
       default: ["/"],
       description: "Probe directories below these paths may be written, if the check user owns them.",
     }),
-    devices: t.Array(t.String(), {
+    devices: t.Array(t.String({ pattern: "^(nvidia|amd|infiniband)$", expects: "nvidia, amd or infiniband" }), {
       default: [],
       description: "Device grants a policy may ask for: nvidia, amd, infiniband.",
     }),
@@ -84,6 +84,7 @@ export const ChecksConfig = t.Object(
     user: t.String({
       default: "aami-check",
       pattern: "^[a-z_][a-z0-9_-]{0,31}$",
+      expects: "the name of a user",
       description: "System user that check scripts run as. Nothing else may run as this user.",
     }),
     concurrency: t.Integer({ default: 8, minimum: 1, maximum: 64, description: "Checks running at the same time." }),

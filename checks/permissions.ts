@@ -1,5 +1,6 @@
 import { Value } from "@sinclair/typebox/value";
 import { Permissions, SandboxPath } from "../protocol/manifest.ts";
+import { fillDefaults } from "../runtime/defaults.ts";
 import { type CheckDefinition, sha256Hex } from "./check.ts";
 import type { CheckLimits } from "./config.ts";
 
@@ -61,9 +62,9 @@ function scheduleLimitProblem({ schedule, timeoutSeconds }: CheckDefinition, lim
 }
 
 function judgePermissions({ permissions, config }: CheckDefinition, limits: CheckLimits): Judgement {
-  const asked: unknown = Value.Default(Permissions, structuredClone(permissions));
-  if (!Value.Check(Permissions, asked)) {
-    const [first] = Value.Errors(Permissions, asked);
+  const { value: asked, faults } = fillDefaults(Permissions, permissions);
+  if (!Value.Check(Permissions, asked) || faults.length > 0) {
+    const [first] = faults;
     return { refused: `permissions${first?.path ?? ""}: ${first?.message ?? "not understood"}` };
   }
   const refused = pathProblem(asked, limits) ?? limitProblem(asked, permissions, limits);

@@ -55,6 +55,7 @@ const NvidiaOptions = Type.Object(
     release_file: Type.String({
       default: defaultReleaseFile,
       pattern: "^/",
+      expects: "a path that begins with /",
       description: "File by which `aami gpu release` asks for the devices.",
     }),
   },

@@ -35,7 +35,7 @@ const SmartOptions = Type.Object(
     devices: Type.Array(
       Type.Object(
         {
-          path: Type.String({ pattern: "^/dev/", description: "Device node." }),
+          path: Type.String({ pattern: "^/dev/", expects: "a path below /dev", description: "Device node." }),
           type: Type.String({ minLength: 1, description: "smartctl's device type, for example cciss,1." }),
         },
         { additionalProperties: false },

@@ -1,8 +1,9 @@
 import type { Static, TSchema } from "@sinclair/typebox";
-import { Value, type ValueError, ValueErrorType } from "@sinclair/typebox/value";
+import { type ValueError, ValueErrorType } from "@sinclair/typebox/value";
 import { readFileSync } from "node:fs";
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from "yaml";
 import { ExitCode, ExitError } from "./exit.ts";
+import { fillDefaults } from "./defaults.ts";
 import { expectationOf } from "./expectation.ts";
 import { describeError } from "./log.ts";
 import { closest } from "./suggest.ts";
@@ -76,13 +77,21 @@ export function parseConfig<Schema extends TSchema>(
       document.errors.map((error) => ({ ...at(error.pos[0]), message: error.message })),
     );
   }
-  const given = bend(schema, document.toJS() ?? {});
-  const value = Value.Default(schema, Value.Clone(given));
-  const problems = [...Value.Errors(schema, value)]
+  const { value, faults } = fillDefaults(schema, bend(schema, contentOf(document, file) ?? {}));
+  const problems = faults
     .filter((error, index, all) => all.findIndex((other) => other.path === error.path) === index)
     .map((error) => ({ ...at(offsetOf(document, error)), message: describe(error) }));
   if (problems.length > 0) throw new ConfigError(file, problems);
   return value as Static<Schema>;
+}
+
+function contentOf(document: Document, file: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    // An alias (*name) without its anchor, or aliases that would grow beyond all measure.
+    throw new ExitError(ExitCode.badConfiguration, `${file}: ${String(describeError(error))}`, { cause: error });
+  }
 }
 
 const keysOf = (error: ValueError): string[] =>
@@ -129,6 +138,7 @@ function describeUnknownKey(error: ValueError, keys: readonly string[]): string 
 }
 
 function shorten(value: unknown): string {
-  const text = value === undefined ? "nothing" : JSON.stringify(value);
+  // JSON has no word for .inf and .nan
+  const text = value === undefined ? "nothing" : typeof value === "number" ? String(value) : JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }

@@ -1,5 +1,7 @@
 import type { Static, TObject } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { fillDefaults } from "../../runtime/defaults.ts";
+import { expectationOf } from "../../runtime/expectation.ts";
 import type { Sample } from "../../collectors/collector.ts";
 import type { Finding } from "../verdict.ts";
 
@@ -69,10 +71,10 @@ export function defineBuiltin<Schema extends TObject>(definition: BuiltinDefinit
   return {
     ...definition,
     parse: (config) => {
-      const value = Value.Default(schema, structuredClone(config));
-      const [error] = Value.Errors(schema, value);
-      if (error === undefined) return { parameters: value };
-      return { problem: `parameter ${error.path.slice(1).replaceAll("/", ".")}: ${error.message}` };
+      const { value, faults } = fillDefaults(schema, config);
+      const [fault] = faults;
+      if (fault === undefined) return { parameters: value };
+      return { problem: `parameter ${fault.path.slice(1).replaceAll("/", ".")}: ${expectationOf(fault)}` };
     },
     grade: (input) => grade({ ...input, parameters: typed(input.parameters) }),
     gradeAbsent: (input) => gradeAbsent?.({ ...input, parameters: typed(input.parameters) }),

@@ -84,7 +84,7 @@ export const kernelLog = defineBuiltin({
         description: "Trouble this young has full weight.",
       }),
       lookback_hours: t.Number({ default: 24, exclusiveMinimum: 0, description: "Older trouble is not judged." }),
-      ignore: t.Array(t.String({ pattern: "^[a-z_]+$" }), {
+      ignore: t.Array(t.String({ pattern: "^[a-z_]+$", expects: "a kind of event" }), {
         default: [],
         description: "Kinds of events that are not judged, as in the label event of aami_kernel_log_events_total.",
       }),

@@ -15,7 +15,7 @@ export const kernelModulesLoaded = defineBuiltin({
   intervalSeconds: 60,
   parameters: t.Object(
     {
-      required: t.Array(t.String({ pattern: "^[A-Za-z0-9_-]+$" }), {
+      required: t.Array(t.String({ pattern: "^[A-Za-z0-9_-]+$", expects: "the name of a module" }), {
         default: [],
         description: "Modules that have to be loaded, for example nvidia, nvidia_peermem, mlx5_ib.",
       }),

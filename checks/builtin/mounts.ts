@@ -16,7 +16,10 @@ export const mounts = defineBuiltin({
   intervalSeconds: 30,
   parameters: t.Object(
     {
-      ignore: t.Array(t.String({ pattern: "^/" }), { default: [], description: "Mount points that are not judged." }),
+      ignore: t.Array(t.String({ pattern: "^/", expects: "a path that begins with /" }), {
+        default: [],
+        description: "Mount points that are not judged.",
+      }),
     },
     { additionalProperties: false },
   ),

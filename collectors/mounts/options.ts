@@ -6,9 +6,11 @@ export const defaultFsTypesExclude =
   "^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|fusectl|hugetlbfs|iso9660|mqueue|nsfs|overlay|" +
   "proc|procfs|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$";
 
+const absolutePath = { pattern: "^/", expects: "a path that begins with /" } as const;
+
 const ExpectedMount = Type.Object(
   {
-    mount_point: Type.String({ pattern: "^/", description: "Where it has to be mounted." }),
+    mount_point: Type.String({ ...absolutePath, description: "Where it has to be mounted." }),
     fs_types: Type.Optional(Type.Array(Type.String(), { minItems: 1, description: "Filesystem types, any of them." })),
     source: Type.Optional(
       Type.String({
@@ -26,7 +28,7 @@ const ExpectedMount = Type.Object(
 
 const WriteTests = Type.Object(
   {
-    mount_points: Type.Array(Type.String({ pattern: "^/" }), {
+    mount_points: Type.Array(Type.String(absolutePath), {
       default: [],
       description: "Mounts to write to; none by default.",
     }),
@@ -34,10 +36,16 @@ const WriteTests = Type.Object(
     timeout_seconds: Type.Number({ default: 10, minimum: 0.1, description: "After this a write counts as blocked." }),
     directory: Type.String({
       default: ".aami",
-      pattern: "^[^/]",
+      pattern: "^(?!(.*/)?\\.\\.(/|$))[^/]",
+      expects: 'a path below the mount point, without ".."',
       description: "Below the mount point; each node writes in a folder of its own there.",
     }),
-    node_name: Type.String({ default: "", description: "Name of this node's folder; the host name when empty." }),
+    node_name: Type.String({
+      default: "",
+      pattern: "^(?!\\.{1,2}$)[^/]*$",
+      expects: "the name of a folder",
+      description: "Name of this node's folder; the host name when empty.",
+    }),
     uid: Type.Optional(
       Type.Integer({ minimum: 1, description: "User (and group) to write as, where root is mapped to nobody." }),
     ),

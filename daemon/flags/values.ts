@@ -1,4 +1,5 @@
 import { Value } from "@sinclair/typebox/value";
+import { expectationOf } from "../../runtime/expectation.ts";
 import { parseGoDuration } from "../web/rate-limit.ts";
 import type { Flag } from "./definitions.ts";
 import { flagError, type ParsedFlag } from "./kingpin.ts";
@@ -33,7 +34,5 @@ function convert({ kind, name }: Flag, text: string): unknown {
 function checked({ schema, name }: Flag, value: unknown, text: string): unknown {
   const problem = Value.Errors(schema, value).First();
   if (problem === undefined) return value;
-  const allowed = (schema["anyOf"] as { const?: unknown }[] | undefined)?.map((option) => String(option.const));
-  const expected = allowed === undefined ? problem.message.toLowerCase() : `expected one of ${allowed.join(", ")}`;
-  throw flagError(`--${name}: ${expected}, found ${JSON.stringify(text)}`);
+  throw flagError(`--${name}: ${expectationOf(problem)}, found ${JSON.stringify(text)}`);
 }

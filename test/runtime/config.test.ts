@@ -50,6 +50,17 @@ describe("parseConfig", () => {
       'daemon.yaml:2:3: scrape.timeout_seconds: expected number, found "fast"',
     ],
     ["wrong list item", "scrape:\n  names: [a, 1]\n", "daemon.yaml:2:14: scrape.names.1: expected string, found 1"],
+    [
+      "a mapping for a list",
+      "scrape:\n  names: { a: b }\n",
+      'daemon.yaml:2:3: scrape.names: expected array, found {"a":"b"}',
+    ],
+    ["a list for a mapping", "scrape: []\n", "daemon.yaml:1:1: scrape: expected object, found []"],
+    [
+      "endless",
+      "scrape:\n  timeout_seconds: .inf\n",
+      "daemon.yaml:2:3: scrape.timeout_seconds: expected number, found Infinity",
+    ],
     ["not one of", "level: loud\n", 'daemon.yaml:1:1: level: expected one of "debug", "info", found "loud"'],
     ["not a mapping", "just text\n", 'daemon.yaml:1:1: the file: expected object, found "just text"'],
     [
@@ -66,6 +77,16 @@ describe("parseConfig", () => {
     ["bad indentation", "scrape:\n  names: [a\nlevel: info\n", /^daemon\.yaml:\d+:\d+: /],
   ])("%s", (_, text, expected) => {
     expect(problemsOf(text)[0]).toMatch(expected);
+  });
+
+  test("an alias without its anchor ends with 78", () => {
+    const read = (): unknown => parseConfig(schema, "level: *there\n", "daemon.yaml");
+    expect(read).toThrow(
+      new ExitError(
+        ExitCode.badConfiguration,
+        "daemon.yaml: Unresolved alias (the anchor must be set before the alias): there",
+      ),
+    );
   });
 
   test("every problem is reported, each once", () => {

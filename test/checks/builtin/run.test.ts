@@ -58,14 +58,14 @@ describe("a run", () => {
       "unknown",
       "the check broke off: no things",
     ],
-    ["a parameter is unknown", things(2), { mots: 9 }, "refused", "unknown", "parameter mots: Unexpected property"],
+    ["a parameter is unknown", things(2), { mots: 9 }, "refused", "unknown", "parameter mots: unexpected property"],
     [
       "a parameter is out of range",
       things(2),
       { most: 0 },
       "refused",
       "unknown",
-      "parameter most: Expected integer to be greater or equal to 1",
+      "parameter most: expected integer to be greater or equal to 1",
     ],
   ] as const)("%s", async (_what, reading, config, outcome, status, message) => {
     const run = await runWith(thing, reading, config);
