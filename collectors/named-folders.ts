@@ -57,8 +57,11 @@ const kindOfType: ReadonlyMap<number, FilesystemKind> = new Map([
   [0x01021994, "local"], // tmpfs
 ]);
 
-/** The kernel stamps files by a clock of its own that ticks every 1 to 10 ms: two changes may bear the same time. */
-const settledAfterMs = 1000;
+/**
+ * The kernel stamps files by a clock of its own that ticks every 1 to 10 ms, and ext3 keeps the seconds only: two changes
+ * may bear the same time.
+ */
+const settledAfterMs = 1100;
 const listAgainAfterMs = 60_000;
 
 export function createNamedFolders(now: () => number): NamedFolders {
@@ -83,7 +86,7 @@ export function createNamedFolders(now: () => number): NamedFolders {
     folder.changedMs = changedMs;
     folder.mountChanges = mountChanges;
     folder.seenAt = now();
-    folder.isSettled = folder.seenAt - Math.max(modifiedMs, changedMs) >= settledAfterMs;
+    folder.isSettled = Date.now() - Math.max(modifiedMs, changedMs) >= settledAfterMs;
     // Mounts were not watched before it was known to be local.
     if (folder.kind === "local" && !wasLocal) return see(folder);
     folder.look = look;

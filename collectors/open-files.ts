@@ -40,7 +40,7 @@ const forgetAfterMs = 300_000;
 const sweepEveryMs = 60_000;
 
 export function createOpenFiles(options: { limit?: number; now?: () => number } = {}): OpenFiles {
-  const { now = () => Date.now() } = options;
+  const { now = () => performance.now() } = options;
   const open = new Map<string, OpenFile>();
   const folders = createNamedFolders(now);
   let { limit } = options;

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setSystemTime, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createOpenFiles } from "../../collectors/open-files.ts";
@@ -50,6 +50,19 @@ describe("open files", () => {
     const files = createOpenFiles();
     expect(() => files.read(path)).toThrow(code);
     expect(files.size()).toBe(0);
+  });
+
+  test("a clock that is set says nothing about how long ago a file was read", () => {
+    const files = createOpenFiles();
+    files.beginRound();
+    files.read("/proc/version");
+    setSystemTime(Date.now() + 3_600_000);
+    try {
+      files.beginRound();
+    } finally {
+      setSystemTime();
+    }
+    expect(files.size()).toBe(1);
   });
 
   test("a value that the driver does not have is refused each time, by the one descriptor", () => {
