@@ -106,13 +106,20 @@ interface Reading {
 
 const labelsOf = remember((device) => ({ device }));
 
+const IFF_UP = 1;
+/** Refused with EINVAL while the device is not up (net/core/net-sysfs.c), at a price, and that of the global lock for some. */
+const refusedWhileDown = new Set(["carrier", "dormant", "duplex", "speed"]);
+
 function addDevice(out: FamilySet, device: string, { host, ignoreInvalidSpeed }: Reading): void {
-  const text = (file: string): string => readNetProperty(host, device, file) ?? "";
-  const number = (file: string): number | undefined => readNetNumber(host, device, file);
-  const operstate = text("operstate");
-  const flags = number("flags");
+  const operstate = readNetProperty(host, device, "operstate") ?? "";
+  const flags = readNetNumber(host, device, "flags");
   // Gone since it was listed, as containers' devices do at any time: not one that is down.
   if (operstate === "" && flags === undefined) return;
+  const isUp = flags === undefined || (flags & IFF_UP) !== 0;
+  const isRefused = (file: string): boolean => !isUp && refusedWhileDown.has(file);
+  const text = (file: string): string => (isRefused(file) ? "" : (readNetProperty(host, device, file) ?? ""));
+  const number = (file: string): number | undefined =>
+    isRefused(file) ? undefined : readNetNumber(host, device, file);
   const labels = labelsOf(device);
   out.gauge("node_network_up", upHelp, operstate === "up" ? 1 : 0, labels);
   out.gauge("node_network_info", "Non-numeric data from /sys/class/net/<iface>, value is always 1.", 1, {
@@ -121,7 +128,7 @@ function addDevice(out: FamilySet, device: string, { host, ignoreInvalidSpeed }:
     broadcast: text("broadcast"),
     duplex: text("duplex"),
     operstate,
-    adminstate: flags === undefined ? "unknown" : (flags & 1) === 1 ? "up" : "down",
+    adminstate: flags === undefined ? "unknown" : isUp ? "up" : "down",
     ifalias: text("ifalias"),
   });
   for (const [family, file] of properties) out.add(family, labels, file === "flags" ? flags : number(file));

@@ -162,6 +162,23 @@ describe("netclass from sysfs", () => {
     expect(page.skipped).toEqual(["sys/class/net/eth0/mtu", "sys/class/net/eth0/tx_queue_len"]);
   });
 
+  test("what the kernel refuses to say of a device that is not up is not asked for", async () => {
+    const files = {
+      ...device("ifb0", { operstate: "down\n", flags: "0x82\n", mtu: "1500\n" }),
+      "sys/class/net/ifb0/carrier": unreadable,
+      "sys/class/net/ifb0/speed": unreadable,
+    };
+    expect(await collectFrom(netclass, files)).toMatchObject({
+      series: [
+        'node_network_flags{device="ifb0"} 130',
+        'node_network_info{address="",adminstate="down",broadcast="",device="ifb0",duplex="",ifalias="",operstate="down"} 1',
+        'node_network_mtu_bytes{device="ifb0"} 1500',
+        'node_network_up{device="ifb0"} 0',
+      ],
+      skipped: [],
+    });
+  });
+
   test("a device that has gone since it was listed is not one that is down", async () => {
     const files = { "sys/class/net/veth1/power/async": "disabled\n", "sys/class/net/eth0/operstate": "down\n" };
     const { series } = await collectFrom(netclass, files);
