@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import type { Detection } from "./collector.ts";
 import type { Host } from "./host.ts";
 import { createOpenFiles } from "./open-files.ts";
@@ -46,11 +46,11 @@ const absent = new Set<string>();
 const absentLimit = 4096;
 
 function ifPresent<T>(path: string, read: (path: string) => T): T | undefined {
-  if (absent.size > 0 && absent.has(path)) {
-    if (!existsSync(path)) return undefined;
-    absent.delete(path);
-  }
   try {
+    if (absent.size > 0 && absent.has(path)) {
+      if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+      absent.delete(path);
+    }
     return read(path);
   } catch (error) {
     if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readTextIfPresent } from "../../collectors/read.ts";
 import { createWorkspace } from "../harness/workspace.ts";
@@ -22,4 +22,12 @@ test("a file is read from the moment on that it is there, and no longer", () => 
   mkdirSync(folder);
   writeFileSync(path, "2\n");
   expect(read()).toEqual(["2\n", "2\n"]);
+});
+
+test("a file that was not there, and now cannot be reached, is a failure", () => {
+  using workspace = createWorkspace();
+  const path = join(workspace.path, "attribute");
+  expect(readTextIfPresent(path)).toBeUndefined();
+  symlinkSync("attribute", path);
+  expect(() => readTextIfPresent(path)).toThrow("ELOOP");
 });
