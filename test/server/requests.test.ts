@@ -408,11 +408,11 @@ describe("templates and policies", () => {
   test.each([
     ["root_dsik", {}, "name: there is no builtin check root_dsik; did you mean root_disk?"],
     ["toaster", {}, "name: there is no builtin check toaster; known: amd_gpu_count, "],
-    ["root_disk", { warning_free: 0.1 }, "config: parameter warning_free: Unexpected property"],
+    ["root_disk", { warning_free: 0.1 }, "config: parameter warning_free: unexpected property"],
     [
       "root_disk",
       { warning_free_ratio: 7 },
-      "config: parameter warning_free_ratio: Expected number to be less or equal to 1",
+      "config: parameter warning_free_ratio: expected number to be less or equal to 1",
     ],
   ])("a policy for a builtin check %s with %p is refused", async (name, config, message) => {
     const body = { name, script_type: "host", language: "builtin", scope: "global", config };
