@@ -116,11 +116,15 @@ function layOut(cpus: readonly Cpu[], present: ReadonlySet<string>, available: s
   };
 }
 
+/** Far above what Linux can be built for; a list that goes beyond is not worth being counted through. */
+const mostCpus = 65_536;
+
 /** "2,4-6" as in Documentation/admin-guide/cputopology.rst of the kernel. */
 export function parseCpuList(text: string): Set<number> {
   const cpus = new Set<number>();
   for (const range of text.trim().split(",")) {
     const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(range) ?? [];
+    if (Number(last) >= mostCpus) continue;
     for (let cpu = Number(first); cpu <= Number(last); cpu += 1) cpus.add(cpu);
   }
   return cpus;
