@@ -131,13 +131,14 @@ export async function startDaemon({ loaded, load, log, environment = process.env
       if (stopped) return stopping;
       const previous = collection;
       const unchanged = isSameCollection(config, next.config);
+      const { collector_timeout_seconds: previousTimeoutSeconds } = config.scrape;
       current = next;
       config = next.config;
       if (!unchanged) collection = open(previous);
       routes = routeOptions(collection);
       selectChecks(config.checks);
       noteLoad(next);
-      if (!unchanged) retire(previous, collection, config.scrape.collector_timeout_seconds, log);
+      if (!unchanged) retire(previous, collection, previousTimeoutSeconds, log);
       const needRestart = listNeedRestart(loaded.config, config);
       if (needRestart.length > 0) log.warn("changed settings need a restart", { settings: needRestart });
       return { needRestart };

@@ -84,6 +84,23 @@ describe("a source that does not answer", () => {
     expect(stateOf(page, "filefd")).toBe("ok");
   });
 
+  test("has the time that it had when the page was begun, whatever a reload gives others", async () => {
+    const proc = makeProc("loadavg");
+    await using daemon = await startDaemonProcess(...flagsFor(proc, 60), "--web.enable-lifecycle");
+    let hasEnded = false;
+    const page = daemon.page().finally(() => (hasEnded = true));
+    await waitFor("the page to be begun", async () => {
+      const text = await daemon.page("/metrics?collect[]=filefd");
+      return text.includes("promhttp_metric_handler_requests_in_flight 2\n");
+    });
+    flagsFor(proc, 1);
+    expect((await daemon.get("/-/reload", { method: "POST" })).status).toBe(200);
+    for (const _ of [1, 2]) expect(stateOf(await daemon.page(), "loadavg")).toBe("timeout");
+    expect(hasEnded).toBe(false);
+    daemon.signal("SIGKILL");
+    await page.catch(() => {});
+  });
+
   test("does not keep the daemon from ending", async () => {
     const proc = makeProc("loadavg");
     await using daemon = await startDaemonProcess(...flagsFor(proc, 60));
