@@ -36,7 +36,7 @@ test.skipIf(noPeer).each(sameText.map((line) => [line]))("%s is refused as node_
 
 /** Same status; our text says which flag it was. */
 const sameStatus: readonly (readonly [line: string, exitCode: number, reason: RegExp])[] = [
-  ["--log.level=loud", 1, /--log\.level: .*debug, info, warn, error.*loud/],
+  ["--log.level=loud", 1, /--log\.level: .*"debug", "info", "warn", "error".*loud/],
   ["--log.format=logger:stderr", 1, /--log\.format: .*logger:stderr/],
   ["--web.max-requests=many", 1, /--web\.max-requests: "many" is not a number/],
   ["@/nonexistent", 1, /failed to open arguments file "\/nonexistent"/],
