@@ -53,7 +53,8 @@ interface Entry {
 interface Schedule {
   readonly options: SchedulerOptions;
   readonly clock: Clock;
-  readonly restored: ReadonlyMap<string, CheckResult>;
+  /** Of checks that have not been here since the start. */
+  readonly restored: Map<string, CheckResult>;
   entries: Map<string, Entry>;
   /** Counts the changes of what the entries say on a page, but for results that grow stale. */
   changes: number;
@@ -161,6 +162,7 @@ function createEntry({ options, clock, restored }: Schedule, { definition, key, 
   const timing = problem === undefined ? createTiming(definition, jitter, clock) : undefined;
   const stored = previous === undefined ? restored.get(definition.name) : undefined;
   const known = stored?.definition === key ? stored : undefined;
+  restored.delete(definition.name);
   const ageSeconds = known === undefined ? 0 : (clock.now().getTime() - Date.parse(known.startedAt)) / 1000;
   return {
     definition,

@@ -280,6 +280,16 @@ describe("restart", () => {
     expect(page().includes('a{check="one"} 1')).toBe(shown);
     if (shown) expect(page()).toContain('aami_check_last_run_timestamp_seconds{check="one"} 1.7951688e+09\n');
   });
+
+  test("what was so before the start is not so again when a check is taken away and comes back", async () => {
+    const { clock, scheduler, page } = setUp({ restored: [result()], answer: () => printed("a 2\n") });
+    scheduler.replace([definition]);
+    await clock.advance(120);
+    expect(page()).toContain('a{check="one"} 2\n');
+    scheduler.replace([]);
+    scheduler.replace([definition]);
+    expect(page()).not.toContain('a{check="one"}');
+  });
 });
 
 test("stop kills what runs, starts nothing more and waits for the end", async () => {
