@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createReplayMemory } from "../protocol/replay-memory.ts";
 import { ExitCode, ExitError } from "../runtime/exit.ts";
-import type { Logger } from "../runtime/log.ts";
+import { describeError, type Logger } from "../runtime/log.ts";
 import { createApp } from "./app.ts";
 import { toAuditEntry } from "./audit.ts";
 import { createAuth } from "./auth.ts";
@@ -46,7 +46,7 @@ export async function startServer({
 }: ServerOptions): Promise<RunningServer> {
   const dataDirectory = resolve(config.data);
   const previousMask = process.umask(0o077); // also for SQLite's -wal and -shm files
-  mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
+  makeDataDirectory(dataDirectory);
   const store = await openStore(config.database ?? `sqlite://${join(dataDirectory, "server.db")}`);
   try {
     const identity = await openIdentity({ store, dataDirectory, log, now });
@@ -136,6 +136,15 @@ async function listen({ config, log, now, store, identity }: ListenOptions): Pro
       await store.close();
     },
   };
+}
+
+function makeDataDirectory(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const reason = String(describeError(error));
+    throw new ExitError(ExitCode.failure, `data folder ${folder}: cannot be made: ${reason}`, { cause: error });
+  }
 }
 
 function bind(app: ReturnType<typeof createApp>, { hostname, port }: Listen): string {

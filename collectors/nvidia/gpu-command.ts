@@ -37,7 +37,7 @@ const release = defineCommand({
     const state = await waitForState(args.file, (told) => told.released && told.untilMs === untilMs);
     if (state?.abandoned !== 0) removeReleaseRequest(args.file); // what has failed must not happen later
     if (state === undefined) {
-      const remedy = "is it running, with NVIDIA GPUs and rights to this folder?";
+      const remedy = `is it running, with NVIDIA GPUs, and may it write beside ${args.file}?`;
       throw new ExitError(ExitCode.failure, `the daemon has not answered within ${waitMs / 1000} s: ${remedy}`);
     }
     if (state.abandoned > 0) {

@@ -4,6 +4,7 @@ import { errnoOf } from "../../collectors/read.ts";
 import { ExitCode, ExitError } from "../../runtime/exit.ts";
 import { describeError } from "../../runtime/log.ts";
 
+export const defaultUrl = "http://127.0.0.1:9100";
 const timeoutMs = 5000;
 
 /** What the daemon may want to see, as the options of `aami status` give it. */
@@ -18,7 +19,9 @@ export interface Credentials {
 /** The text of /api/v1/status. Throws an ExitError that says what is the matter and what to give. */
 export async function askStatus(url: string, credentials: Credentials): Promise<string> {
   const target = URL.canParse("/api/v1/status", url) ? new URL("/api/v1/status", url) : undefined;
-  if (target === undefined) throw new ExitError(ExitCode.usage, `--url ${url}: not a URL`);
+  if (target === undefined || !/^https?:$/.test(target.protocol)) {
+    throw new ExitError(ExitCode.usage, `--url ${url}: expected a URL such as ${defaultUrl}`);
+  }
   const init = { headers: authorization(credentials), tls: tlsFor(target, credentials) };
   // A proxy has nothing to do with this machine's own addresses, whatever the environment says.
   if (isThisMachine(target)) process.env["no_proxy"] = "*";

@@ -1,6 +1,6 @@
 import type { CommandDef } from "citty";
 import { ExitCode, ExitError } from "../../runtime/exit.ts";
-import { askStatus } from "./ask.ts";
+import { askStatus, defaultUrl } from "./ask.ts";
 import { renderStatusText } from "./text.ts";
 import type { StatusView } from "./view.ts";
 
@@ -13,7 +13,7 @@ export const statusCommand: CommandDef = {
     url: {
       type: "string",
       description: "Where the daemon listens",
-      default: "http://127.0.0.1:9100",
+      default: defaultUrl,
       valueHint: "URL",
     },
     user: { type: "string", description: "User name, where the web configuration asks for one", valueHint: "NAME" },

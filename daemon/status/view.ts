@@ -238,7 +238,7 @@ export function toEventView({ key: _key, atMs, ...event }: HardwareEvent): Event
 }
 
 export function describeConfiguration({ not_in_force_since: since, reason }: ConfigurationView): string {
-  return `the configuration file is not in force since ${toClock(since)}: ${reason}`;
+  return `not all of the configuration file is in force, since ${toClock(since)}: ${reason}`;
 }
 
 /** "2026-11-20 12:00:00 UTC" */

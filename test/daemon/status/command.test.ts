@@ -57,7 +57,7 @@ describe("aami status", () => {
     const configuration = { not_in_force_since: "2026-11-20T11:00:00.000Z", reason: "a restart is needed for checks" };
     using daemon = serve(() => Response.json(statusView({ configuration })));
     expect((await run("status", "--url", daemon.url)).stdout).toContain(
-      "! the configuration file is not in force since 2026-11-20 11:00:00 UTC: a restart is needed for checks\n",
+      "! not all of the configuration file is in force, since 2026-11-20 11:00:00 UTC: a restart is needed for checks\n",
     );
   });
 
@@ -74,7 +74,9 @@ describe("aami status", () => {
       () => "http://127.0.0.1:1",
       "no answer from http://127.0.0.1:1 (ECONNREFUSED): is the daemon running?",
     ],
-    ["the URL is none", () => "nonsense", "--url nonsense: not a URL"],
+    ["the URL is none", () => "nonsense", "--url nonsense: expected a URL such as http://127.0.0.1:9100"],
+    ["no scheme", () => "localhost:9100", "--url localhost:9100: expected a URL such as http://127.0.0.1:9100"],
+    ["another scheme", () => "ftp://localhost", "--url ftp://localhost: expected a URL such as http://127.0.0.1:9100"],
   ])("%s: 2", async (_what, url, message) => {
     const { exitCode, stderr, stdout } = await run("status", "--url", url());
     expect(stderr).toStartWith(`aami: ${message}`);
