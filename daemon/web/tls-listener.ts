@@ -157,5 +157,11 @@ function refuse(socket: TLSSocket, policy: ClientPolicy): string | undefined {
 
 /** "DNS:a, IP Address:127.0.0.1, URI:spiffe://x" to the bare names; exact matches only, as exporter-toolkit does. */
 function subjectNames(text: string): string[] {
-  return text.split(", ").map((entry) => entry.slice(entry.indexOf(":") + 1));
+  return text.split(", ").map((entry) => {
+    const name = entry.slice(entry.indexOf(":") + 1);
+    // "2001:DB8:0:0:0:0:0:1", which Go writes as everybody does.
+    return entry.startsWith("IP Address:") && name.includes(":")
+      ? new URL(`http://[${name}]`).hostname.slice(1, -1)
+      : name;
+  });
 }

@@ -14,7 +14,7 @@ import { createCertificates } from "./certificates.ts";
 const certificates = createCertificates();
 certificates.issue("server", "DNS:localhost,IP:127.0.0.1");
 certificates.issue("renewed", "DNS:localhost,IP:127.0.0.1");
-certificates.issue("client", "DNS:prometheus.example,URI:spiffe://x/prometheus");
+certificates.issue("client", "DNS:prometheus.example,URI:spiffe://x/prometheus,IP:192.0.2.7,IP:2001:db8::7");
 afterAll(() => certificates[Symbol.dispose]());
 
 const ca = certificates.read("ca.pem");
@@ -107,6 +107,8 @@ describe("client certificates", () => {
     ["required and missing", verify, {}, "refused"],
     ["optional and missing", verify.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven"), {}, 200],
     ["allowed name", `${verify}  client_allowed_sans: ["spiffe://x/prometheus"]\n`, client, 200],
+    ["allowed address", `${verify}  client_allowed_sans: ["192.0.2.7"]\n`, client, 200],
+    ["allowed address, IPv6", `${verify}  client_allowed_sans: ["2001:db8::7"]\n`, client, 200],
     ["other name", `${verify}  client_allowed_sans: ["example"]\n`, client, "refused"],
     ["no allowed name at all", `${verify}  client_allowed_sans: []\n`, client, "refused"],
     ["optional, the machine's own authorities", `${server}  client_auth_type: VerifyClientCertIfGiven\n`, {}, 200],
