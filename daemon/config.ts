@@ -22,7 +22,8 @@ const WebSection = section(
       default: [":9100"],
       minItems: 1,
       flag: "web.listen-address",
-      description: "Addresses to listen on: host:port, [IPv6]:port, :port for all, or vsock://:port.",
+      description:
+        "Addresses to listen on: host:port, [IPv6]:port, :port or 0.0.0.0:port for all of both families, or vsock://:port.",
     }),
     telemetry_path: t.String({
       default: "/metrics",

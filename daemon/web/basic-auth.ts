@@ -15,7 +15,7 @@ export function bcryptProblem(hash: string): string | undefined {
   const cost = bcryptForm.exec(hash)?.[1];
   if (cost === undefined) return "not a bcrypt hash ($2a$, $2b$ or $2y$; make one with htpasswd -nBC 10 USER)";
   const rounds = Number(cost);
-  return rounds < 4 || rounds > 31 ? `bcrypt cost ${rounds} is outside 4 to 31` : undefined;
+  return rounds < 4 || rounds > 31 ? `a bcrypt hash of cost ${rounds}, outside 4 to 31` : undefined;
 }
 
 /**
