@@ -26,6 +26,9 @@ export function parseJsonBody(bytes: Uint8Array, contentType: string | null): un
       'the body must be JSON; send the header "Content-Type: application/json"',
     );
   }
+  if (bytes.length === 0) {
+    throw new BodyError("MALFORMED_JSON", "the body is empty; send JSON, or leave the header Content-Type out");
+  }
   try {
     return parseStrictJson(bytes, { maxDepth: 32 });
   } catch (error) {
