@@ -88,7 +88,7 @@ async function run({ daemonPort, serverAddress, serverPort, data }: Settings, ch
   const api = createControlApi(serverUrl, place.adminToken);
   const group = await prepareControlServer(api);
   const { bootstrapToken: tokenFile, daemonState: stateDirectory } = place;
-  await prepareRegistration(api, { group, tokenFile, stateDirectory, address });
+  await prepareRegistration(api, { group, tokenFile, stateDirectory, address, port: daemonPort });
   await ensureDiscoveryToken(api, place.discoveryToken);
 
   say(`starting the node daemon on port ${daemonPort}`);

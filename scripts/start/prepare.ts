@@ -51,15 +51,16 @@ interface RegistrationOptions {
   readonly stateDirectory: string;
   /** Where Prometheus is to find the daemon. */
   readonly address: string;
+  readonly port: number;
 }
 
 /** Puts a new bootstrap token where the daemon looks for one, unless the daemon is registered with this server. */
 export async function prepareRegistration(
   api: ControlApi,
-  { group, tokenFile, stateDirectory, address }: RegistrationOptions,
+  { group, tokenFile, stateDirectory, address, port }: RegistrationOptions,
 ): Promise<void> {
   const target = await findRegistered(api, join(stateDirectory, "identity.json"));
-  if (target !== undefined) return announce(api, target, address);
+  if (target !== undefined) return announce(api, target, { address, port });
   say("creating a bootstrap token for this node");
   const { token } = await api.post<{ token: string }>("/api/v1/bootstrap-tokens", {
     name: "npm start",
@@ -72,22 +73,31 @@ export async function prepareRegistration(
 interface Target {
   readonly id: string;
   readonly ip_address: string;
+  readonly exporters: readonly { readonly id: string; readonly type: string; readonly port: number }[];
 }
 
 async function findRegistered(api: ControlApi, identityFile: string): Promise<Target | undefined> {
   if (!existsSync(identityFile)) return undefined;
   const { registration } = JSON.parse(readFileSync(identityFile, "utf8")) as {
-    registration?: { nodeId: string; serverUrl: string };
+    registration?: { nodeId: string };
   };
-  if (registration === undefined || !registration.serverUrl.startsWith(api.url)) return undefined;
+  if (registration === undefined) return undefined;
   return unlessMissing(api.get<Target>(`/api/v1/targets/${registration.nodeId}`));
 }
 
-/** The first time the server may have been there for this machine alone. */
-async function announce(api: ControlApi, { id, ip_address: before }: Target, address: string): Promise<void> {
-  if (!isLoopback(before) || isLoopback(address)) return;
-  say(`announcing this machine's daemon at ${address} instead of ${before}`);
-  await api.put(`/api/v1/targets/${id}`, { ip_address: address });
+/** The first time the server may have been there for this machine alone, and the daemon at another port. */
+async function announce(
+  api: ControlApi,
+  { id, ip_address: before, exporters }: Target,
+  { address: given, port }: Pick<RegistrationOptions, "address" | "port">,
+): Promise<void> {
+  const address = isLoopback(before) ? given : before;
+  const moved = exporters.map(({ id: _, ...exporter }) =>
+    exporter.type === "node_exporter" ? { ...exporter, port } : exporter,
+  );
+  if (address === before && moved.every((exporter, index) => exporter.port === exporters[index]?.port)) return;
+  say(`announcing this machine's daemon at ${address}, port ${port}`);
+  await api.put(`/api/v1/targets/${id}`, { ip_address: address, exporters: moved });
 }
 
 /** A token that may do nothing but read service discovery, for a Prometheus that someone points at this server. */

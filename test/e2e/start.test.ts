@@ -1,8 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { prepareControlServer, prepareRegistration } from "../../scripts/start/prepare.ts";
+import { waitForPage } from "../harness/daemon.ts";
 import { prepareNode, startNode } from "../harness/fleet.ts";
 import { startServer } from "../harness/server.ts";
-import { waitFor } from "../harness/wait.ts";
 import { createWorkspace } from "../harness/workspace.ts";
 
 setDefaultTimeout(180_000);
@@ -33,19 +34,26 @@ test("the daemon of the first machine is announced where others reach it, once t
     const entries = await server.api.get<{ targets: string[] }[]>("/api/v1/sd/prometheus");
     return entries.flatMap(({ targets }) => targets);
   };
-  await waitFor("the registration", async () => (await announced()).length > 0);
+  await waitForPage(node, ["aami_registered 1"]);
   expect(await announced()).toEqual([`127.0.0.1:${node.port}`]);
 
-  const again = (address: string): Promise<void> =>
-    prepareRegistration(server.api, {
+  const again = (address: string, { api = server.api, port = node.port } = {}): Promise<void> =>
+    prepareRegistration(api, {
       group,
       tokenFile: workspace.file("bootstrap-token"),
       stateDirectory: workspace.file("state"),
       address,
+      port,
     });
   await again("192.0.2.7");
   expect(await announced()).toEqual([`192.0.2.7:${node.port}`]);
   // The daemon listens on all addresses, so this one stays good.
   await again("127.0.0.1");
   expect(await announced()).toEqual([`192.0.2.7:${node.port}`]);
+  await again("127.0.0.1", { port: 9101 });
+  expect(await announced()).toEqual(["192.0.2.7:9101"]);
+  // The same server at another address of its own.
+  await again("127.0.0.1", { api: { ...server.api, url: "http://127.0.0.2" }, port: 9102 });
+  expect(await announced()).toEqual(["192.0.2.7:9102"]);
+  expect(existsSync(workspace.file("bootstrap-token"))).toBe(false);
 });

@@ -9,7 +9,7 @@ export async function prepareNode(server: RunningServer, workspace: Workspace): 
   const group = await prepareControlServer(server.api);
   const tokenFile = workspace.file("bootstrap-token");
   const stateDirectory = workspace.file("state");
-  await prepareRegistration(server.api, { group, tokenFile, stateDirectory, address: "127.0.0.1" });
+  await prepareRegistration(server.api, { group, tokenFile, stateDirectory, address: "127.0.0.1", port: 9100 });
   return group;
 }
 
