@@ -170,7 +170,9 @@ describe("the life of the daemon", () => {
     expect(await reload()).toBe(`configuration reloaded in part: ${reason}\n`);
     const { not_in_force_since: since = "", reason: shown } = (await told()) ?? {};
     expect(shown).toBe(reason);
-    expect(await daemon.page("/")).toMatch(new RegExp(`not in force since [^:]+:\\d\\d:\\d\\d UTC: ${reason}`));
+    expect(await daemon.page("/")).toMatch(
+      new RegExp(`not all of the configuration file is in force, since [^:]+:\\d\\d:\\d\\d UTC: ${reason}`),
+    );
     writeFileSync(file, "chekcs: {}\n");
     expect(await reload()).toContain(`unknown key "chekcs"`);
     expect(await told()).toEqual({ not_in_force_since: since, reason: expect.stringContaining(`"chekcs"`) });
