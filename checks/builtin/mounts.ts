@@ -27,7 +27,7 @@ export const mounts = defineBuiltin({
     const judged = (family: string): readonly Sample[] =>
       samples(family).filter(({ labels }) => !parameters.ignore.includes(mountPointOf(labels)));
     const findings = [
-      ...missing(judged("aami_mount_expected_present")),
+      ...missing(judged),
       ...unhealthy(judged),
       ...unanswered(judged),
       ...readOnlyMismatch(judged),
@@ -46,13 +46,22 @@ function levelOf(labels: Labels): "warning" | "critical" {
   return labels["level"] === "warning" ? "warning" : "critical";
 }
 
-function missing(samples: readonly Sample[]): Finding[] {
-  return samples.flatMap(({ labels, value }) => {
-    const summary = "expected and not mounted";
-    return value === 1
-      ? []
-      : [{ status: levelOf(labels), subject: mountPointOf(labels), summary, action: "check_storage" }];
+function missing(judged: (family: string) => readonly Sample[]): Finding[] {
+  const mounted = new Map(judged("aami_mount_probe_info").map(({ labels }) => [mountPointOf(labels), labels]));
+  return judged("aami_mount_expected_present").flatMap(({ labels, value }) => {
+    if (value === 1) return [];
+    const subject = mountPointOf(labels);
+    const other = mounted.get(subject);
+    const summary =
+      other === undefined
+        ? "expected and not mounted"
+        : `another file system than the expected is mounted there (${sourceOf(other)})`;
+    return [{ status: levelOf(labels), subject, summary, action: "check_storage" }];
   });
+}
+
+function sourceOf({ fstype = "", device = "" }: Labels): string {
+  return `${fstype} from ${device}`;
 }
 
 function unhealthy(judged: (family: string) => readonly Sample[]): Finding[] {
@@ -70,7 +79,7 @@ function unhealthy(judged: (family: string) => readonly Sample[]): Finding[] {
       isWriteStuck: (stuckWrites.get(subject) ?? 0) > 0,
       lastAnswer: answers.get(subject),
     });
-    const summary = `${how} (${labels["fstype"] ?? ""} from ${labels["device"] ?? ""})`;
+    const summary = `${how} (${sourceOf(labels)})`;
     return [{ status: "critical", subject, summary, action: "check_storage" }];
   });
 }

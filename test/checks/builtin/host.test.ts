@@ -225,6 +225,20 @@ const cases: readonly Case[] = [
   },
   {
     check: mounts,
+    what: "another than the expected one",
+    families: {
+      aami_mount_expected_present: [[{ mountpoint: "/data", level: "critical" }, 0]],
+      aami_mount_probe_info: [[{ ...data, state: "ok", step: "", error: "" }, 1]],
+      aami_mount_healthy: [[data, 1]],
+    },
+    expected: [
+      "critical",
+      "check_storage",
+      "/data: another file system than the expected is mounted there (nfs4 from filer:/data)",
+    ],
+  },
+  {
+    check: mounts,
     what: "one that became read-only",
     families: {
       aami_mount_readonly_expected_mismatch: [[{ mountpoint: "/data", level: "critical" }, 1]],
