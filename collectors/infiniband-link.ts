@@ -1,7 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { describeError } from "../runtime/log.ts";
 import { defineBackgroundCollector } from "./collector.ts";
-import { createDeviceFilter } from "./device-filter.ts";
+import { compilePattern } from "./pattern.ts";
 import { createPortLister } from "./infiniband-link/command.ts";
 import { createLinkWatch, type LinkWatch } from "./infiniband-link/watch.ts";
 import { listIfPresent, readTextIfPresent } from "./read.ts";
@@ -30,11 +30,10 @@ export const infinibandLink = defineBackgroundCollector({
     { additionalProperties: false },
   ),
   create: (options) => {
-    const isWatched = createDeviceFilter({
-      flag: "collectors.infiniband_link.device",
-      include: options.device_include,
-      exclude: options.device_exclude,
-    });
+    const { device_include: include, device_exclude: exclude } = options;
+    const included = compilePattern(include, "collectors.infiniband_link.device_include");
+    const excluded = exclude === "" ? undefined : compilePattern(exclude, "collectors.infiniband_link.device_exclude");
+    const isWatched = (name: string): boolean => included.test(name) && excluded?.test(name) !== true;
     const rules = {
       dropAfterMs: options.drop_after_seconds * 1000,
       flapDownMs: options.flap_down_seconds * 1000,

@@ -5,6 +5,7 @@ import { DocumentError, openDocument, type TrustedKey } from "./signed-document.
 
 export const Hostname = t.String({
   pattern: "^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$",
+  expects: 'letters, digits, ".", "-" and "_", at most 253',
   description: "Letters, digits, `.`, `-` and `_`; at most 253 characters.",
 });
 export const LabelName = t.String({ pattern: "^[a-zA-Z_][a-zA-Z0-9_]{0,127}$" });

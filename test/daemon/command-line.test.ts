@@ -193,6 +193,20 @@ describe("the command line of the daemon", () => {
       78,
       'checks.limits.devices.0: expected nvidia, amd or infiniband, found "gpu"',
     ],
+    [
+      "a pattern without a flag",
+      'collectors: { infiniband_link: { device_exclude: "(" } }',
+      [],
+      78,
+      'collectors.infiniband_link.device_exclude: cannot use the regular expression "("',
+    ],
+    [
+      "a host name that is none",
+      'server: { url: "http://127.0.0.1:8080", hostname: "a b" }',
+      [],
+      78,
+      'server.hostname: expected letters, digits, ".", "-" and "_", at most 253, found "a b"',
+    ],
     ["a flag's path", "", ["--web.telemetry-path=metrics"], 1, 'expected a path that begins with /, found "metrics"'],
     ["a missing procfs", "", ["--path.procfs=/nonexistent"], 2, "paths.procfs: /nonexistent is not a folder"],
     [
