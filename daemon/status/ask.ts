@@ -94,7 +94,8 @@ function tlsFor(target: URL, { caFile, certFile, keyFile }: Credentials): BunFet
     throw new ExitError(ExitCode.usage, "--key-file needs --cert-file");
   const pair = certFile === undefined ? undefined : { cert: readText(certFile), key: readText(keyFile ?? "") };
   if (pair !== undefined) refuseUnusable("--cert-file and --key-file", pair);
-  // The daemon's certificate has the node's name, and who listens on the loopback of this machine is root's choice.
+  // The daemon's certificate has the node's name. Whatever listens on the loopback is taken for it unless an authority is
+  // given, as over plain HTTP: any user of this machine may, while no daemon does.
   const unnamed = ca === undefined ? { rejectUnauthorized: false } : { checkServerIdentity: () => undefined };
   return { ...ca, ...pair, ...(isThisMachine(target) && unnamed) };
 }
