@@ -89,7 +89,7 @@ interface Waiting {
 
 function toFinding({ pid, name, since, isDriver }: Waiting, fault: Fault | undefined): Finding {
   const subject = `${name} (pid ${pid})`;
-  const summary = `in uninterruptible sleep since ${timeOf(since)}`;
+  const summary = `seen in uninterruptible sleep since ${timeOf(since)}`;
   if (!isDriver) return { status: "warning", subject, summary, action: "check_storage" };
   const action = fault === undefined ? "reboot" : escalate(fault, "reboot");
   return { status: "critical", subject, summary, action };

@@ -400,7 +400,7 @@ describe("d_state", () => {
     expect(after([0, 60, 120, 180, 240, 300], blocked("fio"))).toMatchObject({
       status: "warning",
       action: "check_storage",
-      summary: "fio (pid 812): in uninterruptible sleep since 2026-11-20 12:00:00 UTC",
+      summary: "fio (pid 812): seen in uninterruptible sleep since 2026-11-20 12:00:00 UTC",
     });
   });
 
@@ -448,7 +448,7 @@ describe("d_state", () => {
       memory = grade(dState, blocked("fio"), { memory, nowSeconds: noon + minutes * 60 }).memory;
     expect(verdictOf(dState, blocked("fio"), { memory, nowSeconds: noon + 900 })).toMatchObject({
       status: "warning",
-      summary: "fio (pid 812): in uninterruptible sleep since 2026-11-20 12:00:00 UTC",
+      summary: "fio (pid 812): seen in uninterruptible sleep since 2026-11-20 12:00:00 UTC",
     });
   });
 
