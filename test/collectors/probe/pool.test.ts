@@ -208,10 +208,10 @@ describe("probe pool", () => {
     const path = join(folder, "expired-answering");
     const pool = openPool({ silenceMs: 20_000 });
     const before = await pidOf(pool);
-    const slow = pool.run("note slow", { path, milliseconds: 300 }, generous);
-    const late = pool.run("note late", { path, milliseconds: 1500 }, { deadlineMs: 100 });
+    const slow = pool.run("note slow", { path, milliseconds: 1000 }, generous);
+    const late = pool.run("note late", { path, milliseconds: 3000 }, { deadlineMs: 100 });
     // At its deadline the process is judged, in the middle of the one before.
-    const last = pool.run("note last", { path, milliseconds: 0 }, { deadlineMs: 1000 });
+    const last = pool.run("note last", { path, milliseconds: 0 }, { deadlineMs: 2500 });
     expect((await slow).status).toBe("done");
     for (const outcome of [late, last]) expect(await outcome).toMatchObject({ status: "timeout", begun: false });
     expect(await pidOf(pool)).toBe(before);
