@@ -77,7 +77,8 @@ const ScrapeSection = section(
       default: 5,
       minimum: 0.1,
       maximum: 300,
-      description: "A scrape waits this long for a collector, or less when Prometheus announces a shorter timeout.",
+      description:
+        "A collector has this long to answer, or less when Prometheus announces a shorter timeout. A scrape waits half a second where it has an earlier reading.",
     }),
     timeout_margin_seconds: t.Number({
       default: 0.5,
