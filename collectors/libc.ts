@@ -1,4 +1,5 @@
 import { CString, dlopen, ptr, read } from "bun:ffi";
+import { closeSync, ftruncateSync } from "node:fs";
 
 // Opened with the first call, so that importing a collector loads no library.
 let opened: ReturnType<typeof open> | undefined;
@@ -12,6 +13,7 @@ function open() {
     localtime_r: { args: ["ptr", "ptr"], returns: "ptr" },
     adjtimex: { args: ["ptr"], returns: "i32" },
     memfd_create: { args: ["ptr", "u32"], returns: "i32" },
+    fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
     __errno_location: { args: [], returns: "ptr" },
   }).symbols;
 }
@@ -36,11 +38,25 @@ export function readWallClock(): number {
   return Number(seconds) + Number(nanoseconds) / 1e9;
 }
 
-/** A file that exists in memory only, by memfd_create(2); `name` is seen in /proc/PID/maps. */
-export function createMemoryFile(name: string): number {
-  const MFD_CLOEXEC = 1;
-  const fd = libc().memfd_create(ptr(Buffer.from(`${name}\0`)), MFD_CLOEXEC);
+/**
+ * A file of this many bytes that exists in memory only, by memfd_create(2). Nobody can change its length: who maps a file
+ * that another process makes shorter dies of it. `name` is seen in /proc/PID/maps.
+ */
+export function createMemoryFile(name: string, bytes: number): number {
+  const [MFD_CLOEXEC, MFD_ALLOW_SEALING] = [1, 2];
+  const F_ADD_SEALS = 1033;
+  const [F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW] = [1, 2, 4];
+  const fd = libc().memfd_create(ptr(Buffer.from(`${name}\0`)), MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) throw new Error(`memfd_create(2) failed: errno ${lastErrno()}`);
+  try {
+    ftruncateSync(fd, bytes);
+    if (libc().fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW) !== 0) {
+      throw new Error(`fcntl(2) F_ADD_SEALS failed: errno ${lastErrno()}`);
+    }
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
   return fd;
 }
 

@@ -7,8 +7,9 @@ import { type LoadedConfig, readConfiguration } from "./configuration.ts";
 export const daemonCommand: CommandDef = defineCommand({
   meta: { name: "daemon", description: "Collect, serve metrics and run checks on this node." },
   run: async ({ rawArgs }) => {
-    // A HUP that comes while the daemon is still starting has nothing to reload, and must not end it either.
-    process.on("SIGHUP", ignore);
+    // A HUP that comes while the daemon is still starting has nothing to reload, and must not end it either; the others
+    // are sent by habit, such as by the rotation of logs.
+    for (const signal of ["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM"] as const) process.on(signal, ignore);
     const configuration = await readConfiguration(rawArgs);
     if (configuration.action === "run") return runUntilSignal(configuration.loaded, rawArgs);
     process.stdout.write(`${configuration.text}\n`);

@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { createMemoryFile } from "../libc.ts";
 
 /**
@@ -17,9 +17,8 @@ export interface SharedBegunJob extends BegunJob {
 }
 
 export function createBegunJob(): SharedBegunJob {
-  const fd = createMemoryFile("aami-begun-job");
+  const fd = createMemoryFile("aami-begun-job", Float64Array.BYTES_PER_ELEMENT);
   try {
-    ftruncateSync(fd, Float64Array.BYTES_PER_ELEMENT);
     return { fd, ...openBegunJob(fd) };
   } catch (error) {
     closeSync(fd);

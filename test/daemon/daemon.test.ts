@@ -128,6 +128,17 @@ describe("the life of the daemon", () => {
     await gone(children);
   });
 
+  test.each(["SIGUSR1", "SIGUSR2", "SIGALRM"] as const)(
+    "%s means nothing to it, as to node_exporter",
+    async (signal) => {
+      await using daemon = await startDaemonProcess();
+      daemon.signal(signal);
+      expect(await daemon.page()).toContain("node_load1 ");
+      daemon.signal("SIGTERM");
+      expect(await daemon.exited).toBe(0);
+    },
+  );
+
   test("SIGKILL leaves no process behind either", async () => {
     await using daemon = await startDaemonProcess();
     await daemon.page();
