@@ -77,8 +77,7 @@ const ScrapeSection = section(
       default: 5,
       minimum: 0.1,
       maximum: 300,
-      description:
-        "A collector has this long to answer, or less when Prometheus announces a shorter timeout. A scrape waits half a second where it has an earlier reading.",
+      description: "A scrape waits this long for a collector, or less when Prometheus announces a shorter timeout.",
     }),
     timeout_margin_seconds: t.Number({
       default: 0.5,

@@ -3,7 +3,7 @@ import { type PageForm, toForm } from "./forms.ts";
 import { type CollectorOutcome, createOutcomeFamilies, type OutcomeFamily } from "./own-families.ts";
 import { createPageMaker, type PagePart } from "./page.ts";
 import { createFamilyBytes, emptyReading, type PageSource, type Reading } from "./reading.ts";
-import { createSlot, patienceMs, type Slot, type SlotStatus } from "./slot.ts";
+import { createSlot, type Slot, type SlotStatus } from "./slot.ts";
 import type { CollectorSource } from "./source.ts";
 
 /** Makes metrics pages. Scrapes that ask for the same at the same time share one page. */
@@ -157,10 +157,7 @@ async function withDeadline(reading: Promise<Reading>, deadlineMs: number, late:
   return Promise.race([reading, timeout.promise]).finally(() => clearTimeout(timer));
 }
 
-/**
- * Waits for all that are worth it: with patience for those that have an earlier reading to give, up to the deadline for
- * the others. What has not come then is a timeout.
- */
+/** Waits for all that are worth it, up to the deadline; what has not come is a timeout. */
 function readAll(slots: readonly Slot[], deadlineMs: number): Promise<CollectorOutcome[]> {
   const startedAt = performance.now();
   const readings: (Reading | undefined)[] = slots.map(() => undefined);
@@ -180,15 +177,7 @@ function readAll(slots: readonly Slot[], deadlineMs: number): Promise<CollectorO
     const seconds = (performance.now() - startedAt) / 1000;
     return emptyReading("timeout", seconds, "no answer before the scrape had to end");
   };
-  const losePatience = (): void => {
-    for (const index of awaited) {
-      readings[index] = slots[index]?.before();
-      if (readings[index] !== undefined) awaited.delete(index);
-    }
-    if (awaited.size === 0 || deadlineMs <= patienceMs) finish();
-    else timer = setTimeout(finish, deadlineMs - patienceMs);
-  };
-  let timer = setTimeout(losePatience, Math.min(patienceMs, deadlineMs));
+  const timer = setTimeout(finish, deadlineMs);
   for (const [index, slot] of slots.entries()) {
     const isWorthWaiting = slot.read((reading) => {
       readings[index] = reading;

@@ -11,8 +11,6 @@ export interface Slot {
    * come back in time.
    */
   read(take: TakeReading): boolean;
-  /** The last reading with its age, for a page that has waited long enough; undefined when it was no good or is old. */
-  before(): Reading | undefined;
   /** The last reading if it is at most this old, else a new one, as `read` gives it. */
   recent(maxAgeMs: number, take: TakeReading): boolean;
   /** Left-out readings since the start. */
@@ -42,10 +40,10 @@ export interface SlotOptions {
 const retryMs = { first: 5_000, most: 60_000 };
 
 /**
- * So long a page waits for a collector, if there is a reading of the scrape before; the page then has that one, and says
- * its age. It does not wait at all for one that has been waited for already, nor for one that took longer twice in a row.
+ * Pages do not wait for a collector that took longer than this twice in a row: each has the reading of the scrape before
+ * and says its age, and starts the next one.
  */
-export const patienceMs = 500;
+const slowSeconds = 0.5;
 const slowRunsEnough = 2;
 /** An older reading is not handed on; the page waits for a new one. */
 const handedOnMs = 90_000;
@@ -63,7 +61,6 @@ export function createSlot({ source, timeoutMs, log, now = () => performance.now
   const { name } = source;
   /** Who waits for the reading that is being taken. */
   let takers: TakeReading[] | undefined;
-  let startedAt = 0;
   let last: SourceReading | undefined;
   let lastAt = Number.NEGATIVE_INFINITY;
   let hangs = 0;
@@ -80,7 +77,6 @@ export function createSlot({ source, timeoutMs, log, now = () => performance.now
 
   const start = (first: TakeReading[]): void => {
     takers = first;
-    startedAt = now();
     source.read(timeoutMs, (result) => {
       takers = undefined;
       note(result, now());
@@ -114,15 +110,17 @@ export function createSlot({ source, timeoutMs, log, now = () => performance.now
 
   const noteSpeed = ({ state, durationSeconds: duration_seconds }: SourceReading): void => {
     const before = slowRuns;
-    slowRuns = state === "ok" && duration_seconds * 1000 > patienceMs ? slowRuns + 1 : 0;
+    slowRuns = state === "ok" && duration_seconds > slowSeconds ? slowRuns + 1 : 0;
     const facts = { collector: name, duration_seconds };
     if (slowRuns === slowRunsEnough) log.warn("collector is slow, pages have its reading of the scrape before", facts);
     else if (slowRuns === 0 && before >= slowRunsEnough && state === "ok") log.info("collector is quick again", facts);
   };
 
-  const before = (): Reading | undefined => {
+  /** The reading of the scrape before, of a collector that is not worth waiting for. */
+  const handedOn = (): Reading | undefined => {
+    if (slowRuns < slowRunsEnough || last === undefined) return undefined;
     const ageMs = now() - lastAt;
-    return last?.state !== "ok" || ageMs > handedOnMs ? undefined : { ...last, ageSeconds: ageMs / 1000 };
+    return ageMs > handedOnMs ? undefined : { ...last, ageSeconds: ageMs / 1000 };
   };
 
   // Told once, when it begins and when it ends: a scrape comes every few seconds.
@@ -147,12 +145,11 @@ export function createSlot({ source, timeoutMs, log, now = () => performance.now
       else take(emptyReading("timeout", 0, last?.error));
       return false;
     }
-    const isOverdue = takers !== undefined && now() - startedAt >= patienceMs;
-    const handedOn = isOverdue || slowRuns >= slowRunsEnough ? before() : undefined;
-    if (handedOn === undefined) {
+    const before = handedOn();
+    if (before === undefined) {
       join(take);
     } else {
-      take(handedOn);
+      take(before);
       if (takers === undefined) start([]);
     }
     return true;
@@ -161,7 +158,6 @@ export function createSlot({ source, timeoutMs, log, now = () => performance.now
   return {
     name,
     read,
-    before,
     recent: (maxAgeMs, take) => {
       if (last === undefined || hangs > 0 || now() - lastAt > maxAgeMs) return read(take);
       take(last);

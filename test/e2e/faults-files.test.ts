@@ -106,12 +106,9 @@ function testFiles(): void {
     expect(before).toContain(`\n${family}`);
 
     await files[0]?.hang(operation);
-    const first = await faulty.page();
-    expect(seriesValue(first, `aami_collector_reading_age_seconds{collector="${collector}"}`)).toBeGreaterThan(0);
-    expect(first).toContain(`\n${family}`);
+    expect(hasTimedOut(await faulty.page(), collector)).toBe(true);
     expect(files[0]?.held()).toBeGreaterThan(0);
 
-    await waitForState(faulty, collector, "timeout");
     expect(await compareScrapes(faulty, healthy)).toBeLessThan(1.2);
     const expected = seriesOf(await healthy.page(`/metrics?exclude[]=${collector}`));
     // Nothing else is missing.
@@ -133,7 +130,7 @@ function testFiles(): void {
     await waitForSeries(faulty, seriesOf(before));
   });
 
-  test("a file that is slow costs two pages half a second at most, and none a series", async () => {
+  test("a file that is slow costs two pages its own time, and none a series", async () => {
     using workspace = createWorkspace();
     await using pair = await startPair(workspace, [hwmonFile], givingUpAfter(3));
     const { faulty, healthy, files } = pair;

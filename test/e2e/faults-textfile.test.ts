@@ -51,7 +51,8 @@ function testHangingDirectory(): void {
       await using daemon = await startWith(workspace, hung.mountPoint, timeouts.short);
       await waitForPage(daemon, ["node_textfile_scrape_error 0\n"]);
       await hung.hang(operation);
-      await waitForPage(daemon, ['aami_collector_state{collector="textfile",state="timeout"} 1']);
+      const first = await daemon.page();
+      expect(seriesValue(first, 'aami_collector_state{collector="textfile",state="timeout"}')).toBe(1);
       await waitForPage(daemon, ["\nnode_memory_MemTotal_bytes "]);
       expect(await compareScrapes(daemon, healthy)).toBeLessThan(1.2);
       const lines = daemon.process.lines().filter((line) => /collector does not answer/.test(line));

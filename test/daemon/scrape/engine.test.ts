@@ -105,37 +105,6 @@ describe("the scrape engine", () => {
     expect(await text(next)).toContain("late 1\n");
   });
 
-  test("of one that begins to hang the page has the reading before and its age, and does not wait to the deadline", async () => {
-    const hung = manualSource("hung");
-    const engine = engineOf(hung, ready("quick", reading("ok", ["a"])));
-    const first = engine.scrape(undefined, 60_000);
-    hung.answer(reading("ok", ["known"]));
-    expect(await text(first)).not.toContain("reading_age_seconds{");
-    const page = await text(engine.scrape(undefined, 600_000));
-    expect(page).toContain("known 1\n");
-    expect(page).toContain('aami_collector_reading_age_seconds{collector="hung"} ');
-    expect(page).toContain('aami_collector_state{collector="hung",state="ok"} 1\n');
-    expect(page).not.toContain('reading_age_seconds{collector="quick"}');
-    // It has been waited for: the next page has the same at once, before the slot's answer can come.
-    expect(await text(engine.scrape(undefined, 1))).toContain("known 1\n");
-    expect(hung.asked()).toBe(2);
-    hung.answer(reading("timeout"));
-    const third = await text(engine.scrape(undefined, 600_000));
-    expect(third).toContain('aami_collector_state{collector="hung",state="timeout"} 1\n');
-    expect(third).not.toContain("known 1\n");
-  });
-
-  test("one that failed before has no reading to give, and is waited for", async () => {
-    const source = manualSource("x");
-    const engine = engineOf(source);
-    const first = engine.scrape(undefined, 60_000);
-    source.answer(reading("failed", ["half"]));
-    await first;
-    const page = await text(engine.scrape(undefined, 50));
-    expect(page).toContain('aami_collector_state{collector="x",state="timeout"} 1\n');
-    expect(page).not.toContain("half 1\n");
-  });
-
   test("a filtered scrape asks only those", async () => {
     const other = manualSource("other");
     const page = await text(engineOf(other, ready("x", reading("ok", ["a"]))).scrape(["x"], 1000));
